@@ -1,0 +1,63 @@
+"""Builds the extension. Everything else about the package is in pyproject.toml.
+
+Environment switches:
+    FASTEMBED_BUILD=debug      Cython bounds checks and C assertions on, no optimisation
+    FASTEMBED_BUILD=sanitize   AddressSanitizer and UndefinedBehaviorSanitizer (how to run it: CONTRIBUTING.md)
+    FASTEMBED_BUILD=thread     ThreadSanitizer
+    FASTEMBED_BASELINE=1       no code for CPUs beyond the platform's baseline
+"""
+
+import os
+import sys
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# The release build is the empty name. -fno-wrapv and -UNDEBUG undo CPython's own flags, which hide overflows.
+SANITIZE = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-UNDEBUG"]
+BUILDS = {
+    "": ["-O3"],
+    "debug": ["-O0", "-g", "-UNDEBUG"],
+    "sanitize": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", *SANITIZE],
+    "thread": ["-fsanitize=thread", *SANITIZE],
+}
+
+build = os.environ.get("FASTEMBED_BUILD", "")
+if build not in BUILDS:
+    sys.exit(f"FASTEMBED_BUILD={build!r} must be one of {', '.join(filter(None, BUILDS))}, or unset")
+
+define_macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+if os.environ.get("FASTEMBED_BASELINE", "0") not in ("", "0"):
+    define_macros.append(("FASTEMBED_BASELINE", "1"))
+
+if sys.platform == "win32":
+    compile_args, link_args = ["/std:c++17", "/O2"], []
+else:
+    compile_args = ["-std=c++17", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", *BUILDS[build]]
+    link_args = [flag for flag in BUILDS[build] if flag.startswith("-fsanitize")]
+    if sys.platform.startswith("linux"):
+        link_args += ["-Wl,-z,relro,-z,now,-z,noexecstack", "-pthread"]
+
+setup(
+    ext_modules=cythonize(
+        Extension(
+            "fastembed._native.kernels",
+            sources=["src/fastembed/_native/kernels.pyx"],
+            depends=[f"src/fastembed/_native/{name}" for name in ("ids.hpp", "pool.hpp", "rows.h")],
+            include_dirs=[numpy.get_include()],
+            define_macros=define_macros,
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+            language="c++",
+        ),
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": build == "debug",
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": build == "debug",
+            "embedsignature": False,
+        },
+    ),
+)

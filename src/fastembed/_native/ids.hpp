@@ -1,0 +1,132 @@
+// What happens to one id: it is loaded once into a register, checked there, and turned into a row number.
+//
+// Another thread may rewrite the ids while a kernel runs (the GIL is released), so no element is ever read twice: not
+// for a prefetch, not for the error message. The rows come out in a block private to the calling thread; only that
+// block is used to form addresses.
+#ifndef FASTEMBED_IDS_HPP
+#define FASTEMBED_IDS_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <type_traits>
+
+namespace ids {
+
+enum Mode : int { RAISE = 0, CLIP = 1, WRAP = 2, ZERO = 3 };
+
+// A row number that means "a row of zeros".
+constexpr ptrdiff_t ZEROS = -1;
+
+// Ids loaded at a time: 2 KB of row numbers, which stay in the first-level cache beside the rows they name.
+constexpr ptrdiff_t BLOCK = 256;
+
+// How ids become rows, the same for a whole call.
+struct Rule {
+    ptrdiff_t num_rows;     // V
+    int mode;               // a Mode
+    bool has_padding;       // whether padding_id can occur at all: false when the ids' dtype cannot hold it
+    uint64_t padding_id;    // its two's complement bits, cut to the ids' width
+};
+
+// The first bad id of a call, in C order, whichever thread meets it.
+class BadId {
+public:
+    void report(ptrdiff_t position, uint64_t bits) {
+        std::lock_guard<std::mutex> hold(mutex_);
+        if (position < position_.load(std::memory_order_relaxed)) {
+            position_.store(position, std::memory_order_relaxed);
+            bits_ = bits;
+        }
+    }
+    bool found() const { return position() != PTRDIFF_MAX; }
+    ptrdiff_t position() const { return position_.load(std::memory_order_relaxed); }
+    uint64_t bits() const { return bits_; }
+
+private:
+    std::atomic<ptrdiff_t> position_{PTRDIFF_MAX};
+    uint64_t bits_ = 0;
+    std::mutex mutex_;
+};
+
+template <typename T> inline T load_once(const T* place) {
+#if defined(__GNUC__)
+    return __atomic_load_n(place, __ATOMIC_RELAXED);
+#else
+    return *static_cast<const volatile T*>(place);
+#endif
+}
+
+// A signed id is widened with its sign, so that as an unsigned number a negative one is past every table.
+template <typename T> inline uint64_t widen(T id) {
+    return std::is_signed<T>::value ? static_cast<uint64_t>(static_cast<int64_t>(id)) : static_cast<uint64_t>(id);
+}
+
+// Out of the table: what the mode makes of it. num_rows > 0.
+template <typename T> inline ptrdiff_t settle(T id, const Rule& rule) {
+    const bool negative = std::is_signed<T>::value && static_cast<int64_t>(widen(id)) < 0;
+    if (rule.mode == CLIP)
+        return negative ? 0 : rule.num_rows - 1;
+    if (rule.mode == WRAP) {
+        if (!negative)
+            return static_cast<ptrdiff_t>(widen(id) % static_cast<uint64_t>(rule.num_rows));
+        const int64_t rest = static_cast<int64_t>(widen(id)) % static_cast<int64_t>(rule.num_rows);
+        return static_cast<ptrdiff_t>(rest < 0 ? rest + rule.num_rows : rest);
+    }
+    return ZEROS;
+}
+
+// rows[k] = the row of ids[k]; mask[k] = ids[k] != padding_id (when mask is given), for k < count <= BLOCK.
+// Returns the number of ids settled: less than count when ids[that one] is bad; its bits are then in *bad_bits.
+// A padding id outside the table is a row of zeros in every mode.
+template <typename T>
+ptrdiff_t load(
+    const void* ids,        // (count,) IN
+    ptrdiff_t count,
+    const Rule& rule,
+    ptrdiff_t* rows,        // (count,) OUT
+    uint8_t* mask,          // (count,) OUT, or null
+    uint64_t* bad_bits      // OUT
+) {
+    const T* source = static_cast<const T*>(ids);
+    const uint64_t num_rows = static_cast<uint64_t>(rule.num_rows);
+    const bool refuse = rule.mode == RAISE || (rule.num_rows == 0 && rule.mode != ZERO);
+    const T padding_id = static_cast<T>(rule.padding_id);
+    const bool has_padding = rule.has_padding;
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        const T id = load_once(source + k);
+        const uint64_t wide = widen(id);
+        const bool padding = has_padding && id == padding_id;
+        if (mask)
+            mask[k] = !padding;
+        if (wide < num_rows) {
+            rows[k] = static_cast<ptrdiff_t>(wide);
+        } else if (padding) {
+            rows[k] = ZEROS;
+        } else if (refuse) {
+            *bad_bits = wide;
+            return k;
+        } else {
+            rows[k] = settle(id, rule);
+        }
+    }
+    return count;
+}
+
+typedef ptrdiff_t (*Load)(const void*, ptrdiff_t, const Rule&, ptrdiff_t*, uint8_t*, uint64_t*);
+
+// The loader for integers of this size and signedness; null when there is none.
+inline Load loader(int itemsize, bool is_signed) {
+    switch (itemsize) {
+    case 1: return is_signed ? load<int8_t> : load<uint8_t>;
+    case 2: return is_signed ? load<int16_t> : load<uint16_t>;
+    case 4: return is_signed ? load<int32_t> : load<uint32_t>;
+    case 8: return is_signed ? load<int64_t> : load<uint64_t>;
+    default: return nullptr;
+    }
+}
+
+}  // namespace ids
+
+#endif

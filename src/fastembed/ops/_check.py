@@ -1,0 +1,180 @@
+"""Arguments that are not exact kernel input: converted where that is harmless, refused in words where not.
+
+The compiled functions call these only when an argument is not already exact, so nothing here costs the common case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_INT64 = np.iinfo(np.int64)
+
+
+def table(table: Any) -> NDArray[np.float32]:
+    """The table as a plain ndarray over the same memory; an error when that takes a conversion."""
+    fix = "convert it once, with np.ascontiguousarray(table, dtype=np.float32)"
+    if not isinstance(table, np.ndarray):
+        raise TypeError(f"`table` must be a float32 NumPy array (V, D). Received: {_kind(table)}; {fix}.")
+    if isinstance(table, np.ma.MaskedArray):
+        raise TypeError(
+            "`table` must be a plain float32 array. Received: a masked array; fill it, with table.filled()."
+        )
+    if table.dtype.type is not np.float32:
+        raise TypeError(f"`table` must be a float32 array (V, D). Received: dtype {table.dtype}; {fix}.")
+    if table.ndim != 2:
+        raise ValueError(f"`table` must have 2 dimensions (V, D). Received: shape {table.shape}.")
+    if not (table.dtype.isnative and table.flags.c_contiguous and table.flags.aligned):
+        if not table.dtype.isnative:
+            layout = "of foreign byte order"
+        else:
+            layout = "not aligned" if table.flags.c_contiguous else f"with strides {table.strides}"
+        raise ValueError(
+            f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
+        )
+    return table.view(np.ndarray)
+
+
+def ids(ids: Any, num_rows: int, mode: str, padding_id: int | None = None) -> NDArray[np.integer]:
+    """Contiguous native ids: the array itself, or a private copy of it."""
+    if isinstance(ids, np.ma.MaskedArray):
+        raise TypeError("`ids` must be a plain integer array. Received: a masked array; fill it, with ids.filled(id).")
+    array = ids if isinstance(ids, np.ndarray) else _from_sequence(ids)
+    if array.dtype == object:
+        array = _from_objects(array, num_rows, mode, padding_id)
+    if array.dtype.kind not in "iu":
+        if array.size == 0 and not isinstance(ids, np.ndarray):  # an empty list says nothing of its items
+            return np.zeros(array.shape, np.int64)
+        raise TypeError(f"`ids` must be integers. Received: dtype {array.dtype}; {_ids_fix(array.dtype.kind)}.")
+    # also strips the subclass; a copy only where the layout asks for one
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray)
+
+
+def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
+    """Float ids as int64, when every one is a whole number that its dtype holds exactly.
+
+    Raises:
+        ValueError: an id is NaN, infinite, has a fraction, or is past the whole numbers its dtype can tell apart.
+    """
+    exact = 2.0 ** (np.finfo(ids.dtype).nmant + 1)
+    # NaN fails every comparison; so `not fine` finds it
+    with np.errstate(invalid="ignore"):
+        fine = (np.abs(ids) <= exact) & (np.floor(ids) == ids)
+    if not fine.all():
+        first = np.unravel_index(int(np.argmin(fine)), ids.shape)
+        place = _place([int(i) for i in first])
+        raise ValueError(
+            f"{place} = {ids[first]} is not a whole number that {ids.dtype} holds exactly (up to 2**{int(np.log2(exact))}); "
+            "pass integer ids."
+        )
+    return ids.astype(np.int64)
+
+
+def output(
+    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], table: NDArray[Any], ids: NDArray[Any]
+) -> NDArray[Any]:
+    """A given output as a plain ndarray over the same memory, when it fits."""
+    dtype = np.dtype(bool if is_mask else np.float32)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be a {dtype} NumPy array of shape {shape}. Received: {_kind(out)}.")
+    if out.dtype.type is not dtype.type:
+        raise TypeError(f"`{name}` must be a {dtype} array of shape {shape}. Received: dtype {out.dtype}.")
+    if out.shape != shape:
+        raise ValueError(
+            f"`{name}` must have shape {shape}, ids.shape{'' if is_mask else ' + (D,)'}. Received: {out.shape}."
+        )
+    if not (out.dtype.isnative and out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(
+            f"`{name}` must be C-contiguous, aligned and of native byte order. Received: strides {out.strides}."
+        )
+    if not out.flags.writeable:
+        raise ValueError(f"`{name}` must be writable. Received: a read-only array.")
+    for other_name, other in (("table", table), ("ids", ids)):
+        if np.may_share_memory(out, other):  # all are contiguous: their bounds say it exactly
+            raise ValueError(
+                f"`{name}` must not share memory with `{other_name}`: it would be read after it is written."
+            )
+    return out.view(np.ndarray)
+
+
+def outputs_overlap() -> ValueError:
+    """The error for two outputs over the same memory."""
+    return ValueError("`out` and `mask_out` must not share memory.")
+
+
+def integer(name: str, value: Any) -> int:
+    """An integer argument; bool is none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` must be an integer. Received: {value!r} ({type(value).__name__}).")
+    return int(value)
+
+
+def bad_mode(mode: Any, modes: Sequence[str]) -> Exception:
+    """The error for an unknown mode."""
+    known = ", ".join(f'"{name}"' for name in modes)
+    return (ValueError if isinstance(mode, str) else TypeError)(f"`mode` must be one of {known}. Received: {mode!r}.")
+
+
+def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> IndexError:
+    """The error for the id `value` at flat `position` of ids of this shape; begins with Keras's words."""
+    where: list[int] = []
+    for size in reversed(shape):
+        position, index = divmod(position, size)
+        where.insert(0, index)
+    if num_rows == 0:
+        why = "the table has no rows."
+    elif value < 0:
+        why = (
+            "negative ids do not count from the end. If it marks padding, name it to gather_with_mask as padding_id; "
+            'mode="clip", "wrap" or "zero" accepts any id.'
+        )
+    else:
+        why = (
+            f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
+            'mode="clip", "wrap" or "zero" accepts any id.'
+        )
+    return IndexError(f"{_place(where)} = {value} is not in [0, {num_rows}): {why}")
+
+
+def _place(where: Sequence[int]) -> str:
+    return f"indices[{','.join(map(str, where))}]" if where else "indices"
+
+
+def _kind(value: Any) -> str:
+    return "a masked array" if isinstance(value, np.ma.MaskedArray) else type(value).__name__
+
+
+def _ids_fix(kind: str) -> str:
+    if kind == "b":
+        return "a mask is no array of ids; np.flatnonzero(mask) gives the ids where it is True"
+    if kind == "f":
+        return "convert them, with ids.astype(np.int64), if they are whole numbers"
+    return "convert them to an integer dtype"
+
+
+def _from_sequence(ids: Any) -> NDArray[Any]:
+    try:
+        array = np.asarray(ids)
+    except ValueError as error:
+        raise ValueError(f"`ids` must be integers in nested lists of equal lengths, or an array: {error}") from None
+    return array
+
+
+def _from_objects(ids: NDArray[Any], num_rows: int, mode: str, padding_id: int | None) -> NDArray[np.int64]:
+    """Python integers, some past 64 bits, as int64 ids that mean the same in this mode."""
+    wanted = []
+    for position, value in enumerate(ids.flat):
+        value = integer("ids", value)
+        if not _INT64.min <= value <= _INT64.max and value != padding_id:
+            if mode == "raise":
+                # an earlier id within 64 bits may be bad too; the first one is named
+                first, value = next(
+                    (p, i) for p, i in enumerate([*wanted, value]) if not 0 <= i < num_rows and i != padding_id
+                )
+                raise bad_id(first, value, ids.shape, num_rows)
+            value = value % num_rows if mode == "wrap" and num_rows else min(max(value, _INT64.min), _INT64.max)
+        wanted.append(value)
+    return np.array(wanted, np.int64).reshape(ids.shape)
