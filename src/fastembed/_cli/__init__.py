@@ -1,0 +1,70 @@
+"""The command line: `fastembed COMMAND ...`, one file a command; here words of errors and exit codes only.
+
+Exit codes: 0 done, 1 a benchmark whose results were wrong, 2 broken usage or bad files (one line on stderr),
+130 interrupted with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from fastembed._cli import bench, demo, gather, info
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when None.
+
+    Raises:
+        SystemExit: by argparse: code 2 for broken usage, 0 after `--help` and `--version`.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        # a reader that went away is noticed here rather than while Python exits
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _complain(args.command, "interrupted", 130)
+    except BrokenPipeError:
+        # `fastembed ... | head`: nobody reads on, and what is still buffered must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        return _complain(args.command, f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except MemoryError as error:
+        return _complain(args.command, f"out of memory. {error}".strip(), 2)
+    except (ValueError, IndexError) as error:
+        return _complain(args.command, str(error), 2)
+
+
+def _complain(command: str, message: str, code: int) -> int:
+    # one line, even where a file's name holds a line break
+    line = message.replace("\r", "\\r").replace("\n", "\\n")
+    print(f"fastembed {command}: {line}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    from fastembed import __version__
+
+    parser = argparse.ArgumentParser(prog="fastembed", description="Look up the rows of embedding tables.")
+    parser.add_argument("--version", action="version", version=f"fastembed {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for command in (demo, gather, info, bench):
+        name = command.__name__.rpartition(".")[2]
+        command.add_arguments(
+            commands.add_parser(
+                name,
+                help=command.HELP,
+                description=command.__doc__,
+                epilog=f"example:\n  {command.EXAMPLE}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser

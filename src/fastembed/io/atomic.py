@@ -1,0 +1,138 @@
+"""Atomic writing: a file gets its final name only once it is whole and on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from typing import TypeAlias
+
+Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# What a file system answers that cannot sync a folder, or a folder that may be written but not read.
+_NO_FOLDER_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
+
+
+class AtomicFile:
+    """One file being written under a temporary name; made by `replacing`, which also finishes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = check_path(path)
+        # A rename would replace a symbolic link itself: write beside the file that it points to.
+        self._target = os.path.realpath(self.path)
+        self._temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"
+        self._fd = -1
+        self._left_to_rename = False
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append all of `data`, in as many system calls as that takes."""
+        rest = memoryview(data).cast("B")
+        while rest.nbytes:
+            with self._naming_the_path():
+                rest = rest[os.write(self._fd, rest) :]
+
+    def _open(self) -> None:
+        with self._naming_the_path():
+            try:
+                before = os.stat(self._target)
+            except FileNotFoundError:
+                before = None
+            if before is not None and not stat.S_ISREG(before.st_mode):
+                kind = errno.EISDIR if stat.S_ISDIR(before.st_mode) else errno.EINVAL
+                raise OSError(kind, "Is a directory" if kind == errno.EISDIR else "Not a regular file")
+            self._left_to_rename = True
+            # never more open to others than the file it replaces, not even while it is being written
+            self._fd = os.open(self._temporary, _FLAGS, 0o666 if before is None else before.st_mode & 0o600)
+            if before is not None and hasattr(os, "fchmod"):
+                with contextlib.suppress(PermissionError):
+                    os.fchown(self._fd, before.st_uid, before.st_gid)
+                os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
+
+    def _finish(self) -> None:
+        with self._naming_the_path():
+            os.fsync(self._fd)
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    def _publish(self) -> None:
+        with self._naming_the_path():
+            os.replace(self._temporary, self._target)
+            self._left_to_rename = False
+            _sync_folder(os.path.dirname(self._target))
+
+    def _discard(self) -> None:
+        if self._fd != -1:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+        if self._left_to_rename:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+
+    @contextlib.contextmanager
+    def _naming_the_path(self) -> Iterator[None]:
+        """An error of the system names the file that the caller asked for, not the temporary one or none."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.path) from error
+
+
+@contextlib.contextmanager
+def replacing(*paths: Path) -> Iterator[tuple[AtomicFile, ...]]:
+    """Open a new file for each path; when the block ends well, put them all in place.
+
+        with replacing("rows.npy", "mask.npy") as (rows, mask):
+            rows.write(...)
+            mask.write(...)
+
+    The files are written under temporary names in the folders of their destinations. At the end each is synced to
+    the disk, and only when all of them are is the first renamed. When the block or any of these steps fails, a
+    KeyboardInterrupt included, the temporary files are removed and no destination was touched (but for those already
+    renamed, if the system refuses a later rename). An existing destination keeps its permissions; a symbolic link
+    stays and its target is replaced.
+
+    Raises:
+        OSError: what the system says, or that a destination is a folder or not a regular file; naming the path.
+        ValueError: a path holds a NUL character.
+    """
+    files: list[AtomicFile] = []
+    try:
+        for path in paths:
+            # known to the list before anything exists on the disk, so that no interrupt can leave it behind
+            files.append(AtomicFile(path))
+            files[-1]._open()
+        yield tuple(files)
+        for file in files:
+            file._finish()
+        for file in files:
+            file._publish()
+    finally:
+        for file in files:
+            file._discard()
+
+
+def check_path(path: Path) -> str:
+    """The path as a str; a ValueError in words for the NUL character that no file system takes."""
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError(f"a path must not contain a NUL character. Received: {name!r}")
+    return name
+
+
+def _sync_folder(folder: str) -> None:
+    """Make a rename in the folder survive a power cut, where the system has a way to do so."""
+    if os.name != "posix":
+        return
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
