@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +31,15 @@ def fill(array: Block, draw: Draw, seed: int | None) -> Block:
     flat = array.reshape(-1)
 
     def fill_block(number: int) -> None:
-        generator = np.random.Generator(np.random.SFC64([entropy, number]))
-        draw(generator, flat[number * _BLOCK : (number + 1) * _BLOCK])
+        sequence = np.random.SeedSequence(entropy, spawn_key=(number,))
+        draw(np.random.Generator(np.random.SFC64(sequence)), flat[number * _BLOCK : (number + 1) * _BLOCK])
 
     numbers = range(-(-flat.size // _BLOCK))
     num_threads = min(ops.get_num_threads(), len(numbers))
     if num_threads > 1:
+        # Here and not at the top: it brings logging along, a good part of the time that importing all of this takes.
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(num_threads) as pool:
             for _ in pool.map(fill_block, numbers):
                 pass
@@ -48,14 +50,15 @@ def fill(array: Block, draw: Draw, seed: int | None) -> Block:
 
 
 def uniform(low: float, high: float) -> Draw:
-    """Draw evenly from ``[low, high)``."""
+    """Draw evenly from ``[low, high)``; bounds in the other order are exchanged."""
+    low, high = min(low, high), max(low, high)
     # Rounded to float32 both inwards, as the nearest float32 of 0.05 lies above it.
     first, last = np.float32(low), np.float32(high)
     if first < low:
         first = np.nextafter(first, np.float32(math.inf))
     if last >= high:
         last = np.nextafter(last, np.float32(-math.inf))
-    if last < first:
+    if last < first:  # no float32 lies between the bounds
         first = last = np.float32(low)
     span = np.float32(high - low)
 

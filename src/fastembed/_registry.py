@@ -43,13 +43,16 @@ def deserialize(config: Any, names: Names, kind: str, custom_objects: Names | No
 
     Raises:
         ValueError: if the config has another form, or its name is unknown.
+        TypeError: if the arguments do not fit.
     """
     known = {**names, **(custom_objects or {})}
     if isinstance(config, str):
         if config not in known:
             raise ValueError(f"Unknown {kind}:{config}")
         return known[config]
-    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
+    if not isinstance(config, dict):
+        raise ValueError(f"Could not interpret serialized {kind}: {config}")
+    if "class_name" not in config or "config" not in config:
         raise ValueError(f"Improper config format: {config}")
     name, arguments = config["class_name"], config["config"]
     if name not in known:

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _registry
 
-_EPSILON = 1e-7
+_EPSILON = np.float32(1e-7)
 
-Axis = int | list[int] | tuple[int, ...]
+Axis = int | list[int] | tuple[int, ...] | None
 
 
 class Constraint:
@@ -35,7 +35,7 @@ class MaxNorm(Constraint):
 
     Args:
         max_value: float, the largest norm allowed; default 2. None: no limit.
-        axis: int or list of int along which norms are taken; default 0.
+        axis: int or list of int along which norms are taken, None for one norm of everything; default 0.
     """
 
     def __init__(self, max_value: float | None = 2, axis: Axis = 0) -> None:
@@ -46,7 +46,8 @@ class MaxNorm(Constraint):
         """Return ``w * clip(norm, 0, max_value) / (1e-7 + norm)``."""
         w = np.asarray(w, np.float32)
         norms = _norms(w, self.axis)
-        return _scaled(w, _clip(norms, 0.0, self.max_value) / (_EPSILON + norms))
+        result: NDArray[np.float32] = w * (_clip(norms, 0.0, self.max_value) / (_EPSILON + norms))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this constraint again."""
@@ -65,7 +66,7 @@ class UnitNorm(Constraint):
     """Scale vectors to norm 1.
 
     Args:
-        axis: int or list of int along which norms are taken; default 0.
+        axis: int or list of int along which norms are taken, None for one norm of everything; default 0.
     """
 
     def __init__(self, axis: Axis = 0) -> None:
@@ -74,7 +75,8 @@ class UnitNorm(Constraint):
     def __call__(self, w: ArrayLike) -> NDArray[np.float32]:
         """Return ``w / (1e-7 + norm)``; a vector of zeros stays one."""
         w = np.asarray(w, np.float32)
-        return _scaled(w, 1.0 / (_EPSILON + _norms(w, self.axis)))
+        result: NDArray[np.float32] = w / (_EPSILON + _norms(w, self.axis))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this constraint again."""
@@ -88,7 +90,7 @@ class MinMaxNorm(Constraint):
         min_value: float, the smallest norm wanted; default 0.0.
         max_value: float, the largest norm wanted; default 1.0. None: no limit.
         rate: float, how far to go: 1.0 (the default) all the way, 0.0 not at all.
-        axis: int or list of int along which norms are taken; default 0.
+        axis: int or list of int along which norms are taken, None for one norm of everything; default 0.
     """
 
     def __init__(
@@ -104,7 +106,8 @@ class MinMaxNorm(Constraint):
         w = np.asarray(w, np.float32)
         norms = _norms(w, self.axis)
         wanted = self.rate * _clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        return _scaled(w, wanted / (_EPSILON + norms))
+        result: NDArray[np.float32] = w * (wanted / (_EPSILON + norms))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this constraint again."""
@@ -125,19 +128,15 @@ _NAMES: _registry.Names = {
 }
 
 
-def _norms(w: NDArray[np.float32], axis: Axis) -> NDArray[np.float64]:
+def _norms(w: NDArray[np.float32], axis: Axis) -> NDArray[np.float32]:
     along = tuple(axis) if isinstance(axis, list) else axis
     # Summed in float64: in float32 a column of millions of small squares stops growing.
     total: NDArray[np.float64] = np.sum(np.square(w), axis=along, dtype=np.float64, keepdims=True)
-    return np.sqrt(total)
+    return np.sqrt(total).astype(np.float32)
 
 
-def _clip(norms: NDArray[np.float64], low: float, high: float | None) -> NDArray[np.float64]:
-    return np.clip(norms, low, np.inf if high is None else max(low, high))
-
-
-def _scaled(w: NDArray[np.float32], factors: NDArray[np.float64]) -> NDArray[np.float32]:
-    return w * factors.astype(np.float32)
+def _clip(norms: NDArray[np.float32], low: float, high: float | None) -> NDArray[np.float32]:
+    return np.clip(norms, np.float32(low), np.float32(np.inf if high is None else max(low, high)))
 
 
 def serialize(constraint: Any) -> _registry.Config | str | None:

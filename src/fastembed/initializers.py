@@ -74,9 +74,20 @@ class Constant(Initializer):
         self.value = value
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> NDArray[np.float32]:
-        """Return a new float32 array with the value everywhere."""
+        """Return a new float32 array with the value everywhere.
+
+        Raises:
+            ValueError: if the value does not broadcast to `shape`.
+        """
         table = _empty(shape, dtype)
-        table[...] = self.value
+        value = np.asarray(self.value)
+        try:
+            table[...] = value
+        except ValueError:
+            raise ValueError(
+                f"`value` must be a number or broadcast to the shape asked for, {tuple(shape)}. "
+                f"Received: an array of shape {value.shape}. Reshape it, or pass a single number."
+            ) from None
         return table
 
     def get_config(self) -> dict[str, Any]:
@@ -227,9 +238,18 @@ class Orthogonal(Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> NDArray[np.float32]:
-        """Return a new float32 array of random values."""
+        """Return a new float32 array of random values.
+
+        Raises:
+            ValueError: if `shape` has fewer than two axes.
+        """
+        if len(shape) < 2:
+            raise ValueError(
+                f"Orthogonal must be given a shape of two axes or more. Received: {tuple(shape)}. "
+                "Use RandomNormal for a vector."
+            )
         table = _fill.fill(_empty(shape, dtype), _fill.normal(0.0, 1.0), self.seed)
-        matrix = table.reshape(-1, table.shape[-1])
+        matrix = table.reshape(math.prod(shape[:-1]), shape[-1])
         left, _, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
         matrix[...] = self.gain * (left if left.shape == matrix.shape else right)
         return table
@@ -257,12 +277,13 @@ class Identity(Initializer):
         """
         if len(shape) != 2:
             raise ValueError("Identity matrix initializer can only be used for 2D matrices.")
-        if max(shape) % min(shape) != 0:
+        short = min(shape)
+        if short and max(shape) % short:
             raise ValueError("Long side should be multiple of short side.")
         _check_dtype(dtype)
         table = np.zeros(shape, np.float32)
-        steps = np.arange(max(shape))
-        table[steps % shape[0], steps % shape[1]] = self.gain
+        for i in range(short):
+            table[i::short, i::short] = self.gain
         return table
 
     def get_config(self) -> dict[str, Any]:

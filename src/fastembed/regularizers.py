@@ -19,13 +19,9 @@ class Regularizer:
         """Return the penalty of an array of any shape."""
         return 0.0
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this regularizer again."""
-        return {}
-
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Make a regularizer from what `get_config` gave."""
+        """Make a regularizer from what its `get_config` gave."""
         return cls(**config)
 
 
