@@ -52,11 +52,11 @@ def fill(array: Block, draw: Draw, seed: int | None) -> Block:
 def uniform(low: float, high: float) -> Draw:
     """Draw evenly from ``[low, high)``; bounds in the other order are exchanged."""
     low, high = min(low, high), max(low, high)
-    # Rounded to float32 both inwards, as the nearest float32 of 0.05 lies above it.
+    # Both rounded inwards: the float32 nearest to 0.05 lies above it. Compared as float: NumPy would round `low` first.
     first, last = np.float32(low), np.float32(high)
-    if first < low:
+    if float(first) < low:
         first = np.nextafter(first, np.float32(math.inf))
-    if last >= high:
+    if float(last) >= high:
         last = np.nextafter(last, np.float32(-math.inf))
     if last < first:  # no float32 lies between the bounds
         first = last = np.float32(low)

@@ -80,7 +80,7 @@ class Constant(Initializer):
             ValueError: if the value does not broadcast to `shape`.
         """
         table = _empty(shape, dtype)
-        value = np.asarray(self.value)
+        value = np.asarray(self.value, np.float32)
         try:
             table[...] = value
         except ValueError:
