@@ -57,7 +57,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": build == "debug",
-            "embedsignature": False,
+            "autotestdict": False,
         },
     ),
 )

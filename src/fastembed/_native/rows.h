@@ -78,6 +78,7 @@ FE_INLINE void fe_copy_rows_inline(
             const char* next = (const char*)(table + rows[k + ahead] * dim);
             for (ptrdiff_t line = 0; line < lines; ++line)
                 FE_PREFETCH_READ(next + line * 64);
+            FE_PREFETCH_READ(next + dim * 4 - 1);   /* NumPy's tables sit 16 bytes past a line: one line more */
         }
         if (rows[k] < 0)
             memset(out + k * dim, 0, (size_t)dim * sizeof(float));

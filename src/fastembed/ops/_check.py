@@ -31,7 +31,7 @@ def table(table: Any) -> NDArray[np.float32]:
         if not table.dtype.isnative:
             layout = "of foreign byte order"
         else:
-            layout = "not aligned" if table.flags.c_contiguous else f"with strides {table.strides}"
+            layout = "that is not aligned" if table.flags.c_contiguous else f"with strides {table.strides}"
         raise ValueError(
             f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
         )
@@ -67,8 +67,8 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
         raise ValueError(
-            f"{place} = {ids[first]} is not a whole number that {ids.dtype} holds exactly (up to 2**{int(np.log2(exact))}); "
-            "pass integer ids."
+            f"{place} = {ids[first]} is no id: it is not a whole number, or {ids.dtype} does not hold every whole number "
+            f"up to it (only to 2**{np.finfo(ids.dtype).nmant + 1}); pass integer ids."
         )
     return ids.astype(np.int64)
 
@@ -165,8 +165,8 @@ def _from_sequence(ids: Any) -> NDArray[Any]:
 
 def _from_objects(ids: NDArray[Any], num_rows: int, mode: str, padding_id: int | None) -> NDArray[np.int64]:
     """Python integers, some past 64 bits, as int64 ids that mean the same in this mode."""
-    wanted = []
-    for position, value in enumerate(ids.flat):
+    wanted: list[int] = []
+    for value in ids.flat:
         value = integer("ids", value)
         if not _INT64.min <= value <= _INT64.max and value != padding_id:
             if mode == "raise":

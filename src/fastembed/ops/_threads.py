@@ -91,7 +91,7 @@ def _default() -> tuple[int, str]:
         if not text:
             continue
         first = text.split(",")[0].strip()  # OpenMP allows a list, one number a nesting level
-        if first.isdecimal() and 1 <= int(first):
+        if first.isdecimal() and int(first) >= 1:
             return min(int(first), kernels.max_threads()), variable
         warnings.warn(
             f"{variable}={text!r} is not a positive whole number; it is ignored.", RuntimeWarning, stacklevel=2

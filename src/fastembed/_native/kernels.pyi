@@ -1,0 +1,42 @@
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_Mode: TypeAlias = Literal["raise", "clip", "wrap", "zero"]
+_Ids: TypeAlias = ArrayLike | Sequence[Any]
+
+class _BuildInfo(TypedDict):
+    compiler: str
+    cython: str
+    cpu_path: str
+    cpu_paths: list[str]
+
+def gather(
+    table: NDArray[np.float32],
+    ids: _Ids,
+    *,
+    out: NDArray[np.float32] | None = None,
+    mode: _Mode = "raise",
+    num_threads: int | None = None,
+) -> NDArray[np.float32]: ...
+def gather_with_mask(
+    table: NDArray[np.float32],
+    ids: _Ids,
+    *,
+    padding_id: int = 0,
+    out: NDArray[np.float32] | None = None,
+    mask_out: NDArray[np.bool_] | None = None,
+    mode: _Mode = "raise",
+    num_threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
+def set_default_threads(threads: int) -> None: ...
+def set_local_threads(threads: int) -> int: ...
+def current_threads() -> int: ...
+def default_threads_now() -> int: ...
+def max_threads() -> int: ...
+def stop_workers() -> None: ...
+def use_path(name: str | None = None) -> str: ...
+def available_paths() -> list[str]: ...
+def build_info() -> _BuildInfo: ...
