@@ -5,6 +5,8 @@ A public function here takes exact arguments (see `_exact_table`, `_exact_ids`) 
 handed to `fastembed.ops._check`, which converts what may be converted and refuses the rest in words.
 """
 
+import os
+
 from cpython.exc cimport PyErr_CheckSignals
 cimport numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -135,12 +137,18 @@ def use_path(str name=None):
         if path_runs_here(k) and (name is None or paths[k].name.decode() == name):
             path = &paths[k]
             return path.name.decode()
-    raise ValueError(f"instruction path {name!r} is not one of those that run here: {available_paths()}")
+    raise ValueError(
+        f"`FASTEMBED_CPU`, the instruction path, must be one of those that run here: {available_paths()}. "
+        f"Received: {name!r}."
+    )
 
 
 def available_paths():
     """Names of the instruction paths that run on this CPU, best first."""
     return [paths[k].name.decode() for k in range(PATH_COUNT) if path_runs_here(k)]
+
+
+use_path(os.environ.get("FASTEMBED_CPU") or None)
 
 
 def build_info():
@@ -182,7 +190,7 @@ cdef inline bint _overlap(np.ndarray a, np.ndarray b) noexcept:
 
 
 cdef inline bint _exact_output(object out, int type_number, np.ndarray ids, ptrdiff_t dim, np.ndarray table):
-    """Writable, contiguous, of the result's dtype and shape (ids.shape, then dim unless it is -1), apart from inputs."""
+    """Writable, contiguous, of this dtype and of shape ids.shape, then dim unless it is -1; apart from the inputs."""
     if not (
         np.PyArray_CheckExact(out)
         and np.PyArray_TYPE(<np.ndarray>out) == type_number

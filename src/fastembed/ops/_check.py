@@ -67,8 +67,8 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
         raise ValueError(
-            f"{place} = {ids[first]} is no id: it is not a whole number, or {ids.dtype} does not hold every whole number "
-            f"up to it (only to 2**{np.finfo(ids.dtype).nmant + 1}); pass integer ids."
+            f"{place} = {ids[first]} is no id: it is not a whole number, or one past 2**{np.finfo(ids.dtype).nmant + 1}, "
+            f"from where {ids.dtype} does not hold each; pass integer ids."
         )
     return ids.astype(np.int64)
 
