@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from types import TracebackType
@@ -23,7 +24,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._visible:
             try:
-                from tqdm import tqdm
+                tqdm: Any = importlib.import_module("tqdm").tqdm
             except ImportError:
                 return self
             self._bar = tqdm(total=self._total, unit=f" {self._unit}", unit_scale=True, leave=False, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks` compares with other libraries, test_speed.py follows fastembed's own speed."""

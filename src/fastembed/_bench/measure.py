@@ -1,0 +1,115 @@
+"""Timing a pair of calls side by side, and what else the machine did meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import time
+import timeit
+from dataclasses import dataclass
+
+from fastembed._bench.peers import Call
+
+# The clock and the loop around a call are lost in a sample of this many seconds.
+_SAMPLE_SECONDS = 0.0005
+_MAX_PAIRS = 200
+# A round is foreign-used when other processes took more than this share of one CPU: about what an idle system takes.
+_FOREIGN_SHARE = 0.06
+_MAX_REPEATS = 4
+
+
+@dataclass
+class Round:
+    """Seconds a call of the baseline and of the peer, pair by pair; `foreign` is other processes' share of a CPU.
+
+    `foreign` is None where the system does not say; `repeated` counts the rounds thrown away before this one.
+    """
+
+    base: list[float]
+    peer: list[float]
+    foreign: float | None
+    repeated: int = 0
+
+
+def paired_round(base: Call, peer: Call, seconds: float) -> Round:
+    """Time baseline and peer in turn for about so many seconds; again if others used the machine meanwhile."""
+    timers = [timeit.Timer(call.statement, globals=dict(call.names)) for call in (base, peer)]
+    numbers = [_calls_a_sample(timer) for timer in timers]
+    best: Round | None = None
+    for attempt in range(_MAX_REPEATS):
+        round_ = _one_round(timers, numbers, seconds)
+        round_.repeated = attempt
+        if best is None or (round_.foreign or 0.0) < (best.foreign or 0.0):
+            best = round_
+        if round_.foreign is None or round_.foreign <= _FOREIGN_SHARE:
+            break
+    assert best is not None
+    best.repeated = attempt
+    return best
+
+
+def call_memory(call: Call) -> float | None:
+    """The megabytes that one call adds to the process at its peak; None where the system does not say."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # sets the peak back to the present
+        before = _status_mb("VmRSS")
+        result = eval(call.statement, dict(call.names))
+        del result
+        return max(0.0, _status_mb("VmHWM") - before)
+    except OSError:
+        return None
+
+
+def peak_memory() -> float | None:
+    """The process's peak in megabytes since the last `call_memory`; None where the system does not say."""
+    try:
+        return _status_mb("VmHWM")
+    except OSError:
+        return None
+
+
+def _one_round(timers: list[timeit.Timer], numbers: list[int], seconds: float) -> Round:
+    samples: tuple[list[float], list[float]] = ([], [])
+    used_before, started = _foreign_seconds(), time.perf_counter()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for pair in range(_MAX_PAIRS):
+            # A B, then B A: neither always runs in the other's wake
+            for which in (0, 1) if pair % 2 == 0 else (1, 0):
+                samples[which].append(timers[which].timeit(numbers[which]) / numbers[which])
+            if time.perf_counter() - started >= seconds and pair >= 4:
+                break
+    finally:
+        if enabled:
+            gc.enable()
+    wall, used_after = time.perf_counter() - started, _foreign_seconds()
+    # The system counts in hundredths of a second: below a round of a tenth that says nothing.
+    known = used_before is not None and used_after is not None and wall >= 0.1
+    foreign = max(0.0, used_after - used_before) / wall if known else None  # type: ignore[operator]
+    return Round(*samples, foreign)
+
+
+def _calls_a_sample(timer: timeit.Timer) -> int:
+    timer.timeit(2)
+    return max(1, int(_SAMPLE_SECONDS / max(statistics.median(timer.repeat(3, 1)), 1e-9)))
+
+
+def _foreign_seconds() -> float | None:
+    """CPU seconds that everybody but this process has used so far, those taken by a hypervisor included."""
+    try:
+        with open("/proc/stat") as file:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def _status_mb(name: str) -> float:
+    with open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) / 1024
+    raise OSError(f"no {name} in /proc/self/status")

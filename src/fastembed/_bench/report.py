@@ -1,0 +1,64 @@
+"""What was measured, as a table of text or of Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HEADINGS = ("workload", "operation", "library", "threads", "x np.take", "quartiles", "time", "GB/s", "call MB")
+
+
+def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """One row of cells a case, under HEADINGS."""
+    return [
+        (
+            case["workload"],
+            case["operation"],
+            case["peer"],
+            str(case["threads"]),
+            f"{case['ratio']:.2f}",
+            f"{case['quartiles'][0]:.2f}-{case['quartiles'][1]:.2f}",
+            _duration(case["seconds"]),
+            f"{case['gb_per_second']:.2f}",
+            "" if case["call_mb"] is None else f"{case['call_mb']:.0f}",
+        )
+        for case in report["results"]
+    ]
+
+
+def text(report: dict[str, Any]) -> str:
+    """The table with aligned columns, and the machine below it."""
+    cells = [HEADINGS, *rows(report)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+    lines = ["  ".join(_align(i, cell, widths[i]) for i, cell in enumerate(row)).rstrip() for row in cells]
+    lines += ["", *(f"{name:12}{value}" for name, value in report["machine"].items()), *_notes(report)]
+    return "\n".join(lines)
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The same as Markdown."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|" + "--:|" * (len(HEADINGS) - 3)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows(report)]
+    lines += ["", *(f"- {name}: {value}" for name, value in report["machine"].items())]
+    return "\n".join([*lines, *(f"- {note}" for note in _notes(report) if note)]) + "\n"
+
+
+def _notes(report: dict[str, Any]) -> list[str]:
+    repeated = sum(case["repeated_rounds"] for case in report["results"])
+    worst = max((case["worst_foreign_share"] or 0.0 for case in report["results"]), default=0.0)
+    return [
+        "",
+        f"{repeated} rounds were repeated because other processes used the machine; in the worst one kept they used "
+        f"{worst:.0%} of a CPU.",
+        *report["errors"],
+    ]
+
+
+def _align(column: int, cell: str, width: int) -> str:
+    return f"{cell:<{width}}" if column < 3 else f"{cell:>{width}}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
