@@ -63,3 +63,11 @@ def test_configs_of_later_versions_are_read(name):
 def test_factors_are_float32():
     assert regularizers.l1_l2(0.1, 0.2).get_config() == {"l1": 0.10000000149011612, "l2": 0.20000000298023224}
     assert regularizers.l1_l2(0.1, 0.2).l1.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_factor_keyword_is_l(name):
+    make = getattr(regularizers, name)
+    assert make(l=0.5).get_config() == make(0.5).get_config()
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument '{name}'"):
+        make(**{name: 0.5})
