@@ -7,12 +7,15 @@ handed to `fastembed.ops._check`, which converts what may be converted and refus
 
 import os
 
-from cpython.exc cimport PyErr_CheckSignals
 cimport numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libcpp cimport bool as cpp_bool
 
 np.import_array()
+
+cdef extern from "Python.h":
+    # as C has it: with cpython.exc's "except -1" Cython would print the exception inside _interrupted and drop it
+    int PyErr_CheckSignals() noexcept
 
 cdef extern from "pool.hpp" namespace "pool" nogil:
     const int MAX_THREADS
