@@ -9,6 +9,7 @@ Environment switches:
 
 import os
 import sys
+from glob import glob
 
 import numpy
 from Cython.Build import cythonize
@@ -44,7 +45,11 @@ setup(
         Extension(
             "fastembed._native.kernels",
             sources=["src/fastembed/_native/kernels.pyx"],
-            depends=[f"src/fastembed/_native/{name}" for name in ("ids.hpp", "pool.hpp", "rows.h")],
+            depends=[
+                *glob("src/fastembed/_native/*.pxi"),
+                *glob("src/fastembed/_native/*.h"),
+                *glob("src/fastembed/_native/*.hpp"),
+            ],
             include_dirs=[numpy.get_include()],
             define_macros=define_macros,
             extra_compile_args=compile_args,

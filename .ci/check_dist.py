@@ -11,9 +11,9 @@ with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
 with tarfile.open(next(folder.glob("*.tar.gz"))) as sdist:
     in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
 
-sources = {path.as_posix() for path in Path("src").rglob("*") if path.suffix in {".pyx", ".h", ".hpp", ".pyi"}}
+sources = {path.as_posix() for path in Path("src").rglob("*") if path.suffix in {".pyx", ".pxi", ".h", ".hpp", ".pyi"}}
 missing = sources - in_sdist
-unwanted = [name for name in in_wheel if name.endswith((".pyx", ".c", ".cpp", ".h", ".hpp"))]
+unwanted = [name for name in in_wheel if name.endswith((".pyx", ".pxi", ".c", ".cpp", ".h", ".hpp"))]
 unwanted += [name for name in in_sdist if name.endswith("kernels.cpp")]
 needed = [name for name in ("fastembed/py.typed", "fastembed/_native/kernels.pyi") if name not in in_wheel]
 if missing or unwanted or needed:

@@ -1,6 +1,14 @@
 """Ids and rows: the array functions. Nothing here knows of layers or files."""
 
-from fastembed._native.kernels import gather, gather_with_mask
+from fastembed._native.kernels import clear_output_cache, gather, gather_with_mask, set_output_cache
 from fastembed.ops._threads import get_num_threads, num_threads, set_num_threads
 
-__all__ = ["gather", "gather_with_mask", "get_num_threads", "num_threads", "set_num_threads"]
+__all__ = [
+    "clear_output_cache",
+    "gather",
+    "gather_with_mask",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "set_output_cache",
+]
