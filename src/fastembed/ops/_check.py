@@ -5,6 +5,7 @@ The compiled functions call these only when an argument is not already exact, so
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,19 +39,19 @@ def table(table: Any) -> NDArray[np.float32]:
     return table.view(np.ndarray)
 
 
-def ids(ids: Any, num_rows: int, mode: str, padding_id: int | None = None) -> NDArray[np.integer]:
-    """Contiguous native ids: the array itself, or a private copy of it."""
+def ids(ids: Any, num_rows: int, mode: str, padding_id: int | None = None) -> tuple[NDArray[np.integer], int | None]:
+    """Contiguous native ids, the array itself or a private copy of it; and the padding id among those."""
     if isinstance(ids, np.ma.MaskedArray):
         raise TypeError("`ids` must be a plain integer array. Received: a masked array; fill it, with ids.filled(id).")
     array = ids if isinstance(ids, np.ndarray) else _from_sequence(ids)
     if array.dtype == object:
-        array = _from_objects(array, num_rows, mode, padding_id)
+        array, padding_id = _from_objects(array, num_rows, mode, padding_id)
     if array.dtype.kind not in "iu":
         if array.size == 0 and not isinstance(ids, np.ndarray):  # an empty list says nothing of its items
-            return np.zeros(array.shape, np.int64)
+            return np.zeros(array.shape, np.int64), padding_id
         raise TypeError(f"`ids` must be integers. Received: dtype {array.dtype}; {_ids_fix(array.dtype.kind)}.")
     # also strips the subclass; a copy only where the layout asks for one
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray)
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray), padding_id
 
 
 def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
@@ -92,12 +93,17 @@ def output(
         )
     if not out.flags.writeable:
         raise ValueError(f"`{name}` must be writable. Received: a read-only array.")
-    for other_name, other in (("table", table), ("ids", ids)):
-        if np.may_share_memory(out, other):  # all are contiguous: their bounds say it exactly
+    apart(name, out, table=table, ids=ids)
+    return out.view(np.ndarray)
+
+
+def apart(name: str, out: Any, **inputs: Any) -> None:
+    """Refuses an output that shares memory with an input."""
+    for other_name, other in inputs.items():
+        if isinstance(out, np.ndarray) and isinstance(other, np.ndarray) and np.may_share_memory(out, other):
             raise ValueError(
                 f"`{name}` must not share memory with `{other_name}`: it would be read after it is written."
             )
-    return out.view(np.ndarray)
 
 
 def outputs_overlap() -> ValueError:
@@ -160,21 +166,37 @@ def _from_sequence(ids: Any) -> NDArray[Any]:
         array = np.asarray(ids)
     except ValueError as error:
         raise ValueError(f"`ids` must be integers in nested lists of equal lengths, or an array: {error}") from None
+    if array.dtype.kind == "f":
+        # NumPy makes floats of integers that neither int64 nor uint64 holds together, [-1, 2**63] say
+        objects = np.asarray(ids, object)
+        if all(isinstance(value, (int, np.integer)) for value in objects.flat):
+            return objects
     return array
 
 
-def _from_objects(ids: NDArray[Any], num_rows: int, mode: str, padding_id: int | None) -> NDArray[np.int64]:
-    """Python integers, some past 64 bits, as int64 ids that mean the same in this mode."""
-    wanted: list[int] = []
-    for value in ids.flat:
-        value = integer("ids", value)
-        if not _INT64.min <= value <= _INT64.max and value != padding_id:
-            if mode == "raise":
-                # an earlier id within 64 bits may be bad too; the first one is named
-                first, value = next(
-                    (p, i) for p, i in enumerate([*wanted, value]) if not 0 <= i < num_rows and i != padding_id
-                )
-                raise bad_id(first, value, ids.shape, num_rows)
-            value = value % num_rows if mode == "wrap" and num_rows else min(max(value, _INT64.min), _INT64.max)
-        wanted.append(value)
-    return np.array(wanted, np.int64).reshape(ids.shape)
+def _from_objects(
+    ids: NDArray[Any], num_rows: int, mode: str, padding_id: int | None
+) -> tuple[NDArray[np.int64], int | None]:
+    """Python integers, some past 64 bits, as int64 ids and a padding id that mean the same in this mode."""
+    values = [integer("ids", value) for value in ids.flat]
+    if mode == "raise" or (num_rows == 0 and mode != "zero"):
+        for position, value in enumerate(values):
+            if not 0 <= value < num_rows and value != padding_id:
+                raise bad_id(position, value, ids.shape, num_rows)
+    padding = padding_id
+    if padding is not None and not _INT64.min <= padding <= _INT64.max:
+        used = set(values)
+        padding = next(unused for unused in itertools.count(-1, -1) if unused not in used)
+
+    def stand_in(value: int) -> int:
+        if padding is not None and value == padding_id:
+            return padding
+        if _INT64.min <= value <= _INT64.max:
+            return value
+        if mode == "wrap":
+            row = value % num_rows
+            return row - num_rows if row == padding else row
+        far = _INT64.max if value > 0 else _INT64.min
+        return far if far != padding else far // 2
+
+    return np.array([stand_in(value) for value in values], np.int64).reshape(ids.shape), padding

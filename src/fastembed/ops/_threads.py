@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -58,15 +59,16 @@ class num_threads:
 
     def __init__(self, n: int) -> None:
         self._number = checked(n)
-        self._before: list[int] = []
+        self._local = threading.local()  # one object may serve several threads at once
 
     def __enter__(self) -> None:
-        self._before.append(kernels.set_local_threads(self._number))
+        before = self._local.__dict__.setdefault("before", [])
+        before.append(kernels.set_local_threads(self._number))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        kernels.set_local_threads(self._before.pop())
+        kernels.set_local_threads(self._local.before.pop())
 
 
 def checked(num_threads: int) -> int:
@@ -91,7 +93,7 @@ def _default() -> tuple[int, str]:
         if not text:
             continue
         first = text.split(",")[0].strip()  # OpenMP allows a list, one number a nesting level
-        if first.isdecimal() and int(first) >= 1:
+        if first.isdecimal() and len(first) < 10 and int(first) >= 1:
             return min(int(first), kernels.max_threads()), variable
         warnings.warn(
             f"{variable}={text!r} is not a positive whole number; it is ignored.", RuntimeWarning, stacklevel=2
@@ -110,11 +112,14 @@ def _quota(membership: Path, root: Path) -> float | None:
     """CPUs that this process's control group and those above it allow (cgroup 2 and 1); None without a limit."""
     limits = []
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if not colon:
+            continue
         if controllers == "":
             base = root
         elif "cpu" in controllers.split(","):
