@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.only:
         plan = replace(plan, workloads=tuple(args.only))
     if args.small:
-        plan = replace(plan, small=True, processes=1, rounds=1, seconds=0.01)
+        plan = replace(plan, small=True, processes=1, rounds=1, seconds=0.01, repeats=0)
     figures = _bench.run(plan, tell)
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -21,21 +21,23 @@ Tell = Callable[[str], None]
 class Plan:
     """What a run measures: `processes` for every peer, each `rounds` of `seconds` a case.
 
+    A round in which others used the machine is done again, at most `repeats` times.
     `one_workload_a_process` keeps what one workload leaves behind (buffers, peaks of memory) from the next.
-    `threads` None means the number that fastembed uses here; otherwise 1 is measured as well.
+    Everybody gets the number of threads that fastembed uses here; `also_one_thread` measures 1 as well.
     """
 
     workloads: tuple[str, ...]
     processes: int
     rounds: int
     seconds: float
+    repeats: int
     one_workload_a_process: bool
     also_one_thread: bool
     small: bool = False
 
 
-QUICK = Plan(("W1", "W2", "W3", "W4u"), 1, 1, 0.4, one_workload_a_process=False, also_one_thread=False)
-FULL = Plan(tuple(WORKLOADS), 3, 3, 0.5, one_workload_a_process=True, also_one_thread=True)
+QUICK = Plan(("W1", "W2", "W3", "W4u"), 1, 1, 0.3, 1, one_workload_a_process=False, also_one_thread=False)
+FULL = Plan(tuple(WORKLOADS), 3, 3, 0.5, 6, one_workload_a_process=True, also_one_thread=True)
 
 
 def run(plan: Plan, tell: Tell) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def run(plan: Plan, tell: Tell) -> dict[str, Any]:
             for peer in peers.installed():
                 tell(f"{', '.join(group)}: {peer}, process {process + 1} of {plan.processes}")
                 job = {"peer": peer, "workloads": group, "threads": threads, "rounds": plan.rounds}
-                job |= {"seconds": plan.seconds, "small": plan.small, "check": False}
+                job |= {"seconds": plan.seconds, "repeats": plan.repeats, "small": plan.small, "check": False}
                 for case in _worker(job):
                     if "error" in case:
                         errors.append(_name(case) + case["error"])

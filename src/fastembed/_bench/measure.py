@@ -16,7 +16,6 @@ _SAMPLE_SECONDS = 0.0005
 _MAX_PAIRS = 200
 # A round is foreign-used when other processes took more than this share of one CPU: about what an idle system takes.
 _FOREIGN_SHARE = 0.06
-_MAX_REPEATS = 4
 
 
 @dataclass
@@ -32,20 +31,20 @@ class Round:
     repeated: int = 0
 
 
-def paired_round(base: Call, peer: Call, seconds: float) -> Round:
-    """Time baseline and peer in turn for about so many seconds; again if others used the machine meanwhile."""
+def paired_round(base: Call, peer: Call, seconds: float, repeats: int) -> Round:
+    """Time baseline and peer in turn for about so many seconds.
+
+    When others used the machine meanwhile it is done again, at most `repeats` times; the quietest round is kept.
+    """
     timers = [timeit.Timer(call.statement, globals=dict(call.names)) for call in (base, peer)]
     numbers = [_calls_a_sample(timer) for timer in timers]
-    best: Round | None = None
-    for attempt in range(_MAX_REPEATS):
-        round_ = _one_round(timers, numbers, seconds)
-        round_.repeated = attempt
-        if best is None or (round_.foreign or 0.0) < (best.foreign or 0.0):
-            best = round_
-        if round_.foreign is None or round_.foreign <= _FOREIGN_SHARE:
+    rounds: list[Round] = []
+    while True:
+        rounds.append(_one_round(timers, numbers, seconds))
+        if rounds[-1].foreign is None or rounds[-1].foreign <= _FOREIGN_SHARE or len(rounds) > repeats:
             break
-    assert best is not None
-    best.repeated = attempt
+    best = min(rounds, key=lambda round_: round_.foreign or 0.0)
+    best.repeated = len(rounds) - 1
     return best
 
 

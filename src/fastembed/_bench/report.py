@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-HEADINGS = ("workload", "operation", "library", "threads", "x np.take", "quartiles", "time", "GB/s", "call MB")
+HEADINGS = tuple("workload,operation,library,threads,x np.take,quartiles,time,GB/s,call MB,others".split(","))
 
 
 def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -20,6 +20,7 @@ def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
             _duration(case["seconds"]),
             f"{case['gb_per_second']:.2f}",
             "" if case["call_mb"] is None else f"{case['call_mb']:.0f}",
+            "" if case["worst_foreign_share"] is None else f"{case['worst_foreign_share']:.0%}",
         )
         for case in report["results"]
     ]
@@ -44,11 +45,12 @@ def markdown(report: dict[str, Any]) -> str:
 
 def _notes(report: dict[str, Any]) -> list[str]:
     repeated = sum(case["repeated_rounds"] for case in report["results"])
-    worst = max((case["worst_foreign_share"] or 0.0 for case in report["results"]), default=0.0)
     return [
         "",
-        f"{repeated} rounds were repeated because other processes used the machine; in the worst one kept they used "
-        f"{worst:.0%} of a CPU.",
+        '"x np.take": the median of interleaved pairs, np.take(table, ids, axis=0) being 1. '
+        '"call MB": memory that one call adds at its peak.',
+        '"others": the share of a CPU that other processes used in the worst round kept; '
+        f"{repeated} rounds were repeated because of them.",
         *report["errors"],
     ]
 

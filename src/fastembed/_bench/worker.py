@@ -18,8 +18,9 @@ from fastembed._bench.workloads import WORKLOADS
 def cases(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Check, and unless the job says "check" time, every workload, thread count and operation of the job.
 
-    A job has "peer", "workloads" (names), "threads" (a list), "rounds", "seconds" (a round), "small", "check". A case
-    whose result differs from NumPy's, or for a check from fastembed's, has an "error" and is not timed.
+    A job has "peer", "workloads" (names), "threads" (a list), "rounds", "seconds" (a round),
+    "repeats" (of a disturbed round), "small", "check". A case whose
+    result differs from NumPy's, or for a check from fastembed's, has an "error" and is not timed.
     """
     for name in job["workloads"]:
         workload = WORKLOADS[name].small() if job["small"] else WORKLOADS[name]
@@ -44,8 +45,10 @@ def cases(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 if wrong:
                     case["error"] = f"the result differs from {wrong[0]}'s"
                 elif not job["check"]:
-                    rounds = [paired_round(base[operation], call, job["seconds"]) for _ in range(job["rounds"])]
-                    case["rounds"] = [asdict(round_) for round_ in rounds]
+                    case["rounds"] = [
+                        asdict(paired_round(base[operation], call, job["seconds"], job["repeats"]))
+                        for _ in range(job["rounds"])
+                    ]
                     case["peak_mb"] = peak_memory()
                     case["call_mb"] = call_memory(call)
                 yield case
