@@ -70,6 +70,10 @@ cdef int _gather(
     job.lines = min((row_bytes + 63) // 64, <ptrdiff_t>24)
     job.claim = max(CLAIM_BYTES // (row_bytes + job.id_size), <ptrdiff_t>1)
     job.bad = &bad
+    # Where an argument was not exact, Python code ran after some of the checks: another thread may have assigned a shape
+    # or a dtype in the meantime. Nothing can from here on.
+    if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask is not None and np.PyArray_NBYTES(mask) != job.count):
+        raise ValueError("the shape or dtype of an argument was changed during the call.")
     work = job.count * (row_bytes + job.id_size)
     _run(_gather_block, &job, (job.count + job.claim - 1) // job.claim, work, threads)
     if bad.found():
@@ -113,7 +117,8 @@ def gather(table, ids, *, out=None, mode="raise", num_threads=None):
     if not (_exact_table(table) and _exact_ids(ids)):
         from fastembed.ops import _check
         table = _check.table(table)
-        ids = _check.ids(ids, len(table), mode)
+        _check.apart("out", out, ids=ids)       # `ids` itself: what _check.ids returns may be a copy
+        ids, _ = _check.ids(ids, len(table), mode)
     cdef np.ndarray rows = _output(out, "out", np.NPY_FLOAT, ids, np.PyArray_DIMS(<np.ndarray>table)[1], table)
     _gather(table, ids, rows, None, None, mode_number, threads)
     return rows if out is None else out
@@ -151,7 +156,9 @@ def gather_with_mask(table, ids, *, padding_id=0, out=None, mask_out=None, mode=
     if not (_exact_table(table) and _exact_ids(ids)):
         from fastembed.ops import _check
         table = _check.table(table)
-        ids = _check.ids(ids, len(table), mode, padding_id)
+        _check.apart("out", out, ids=ids)
+        _check.apart("mask_out", mask_out, ids=ids)
+        ids, padding_id = _check.ids(ids, len(table), mode, padding_id)
     cdef np.ndarray rows = _output(out, "out", np.NPY_FLOAT, ids, np.PyArray_DIMS(<np.ndarray>table)[1], table)
     cdef np.ndarray mask = _output(mask_out, "mask_out", np.NPY_BOOL, ids, -1, table)
     if mask_out is not None and out is not None and _overlap(rows, mask):

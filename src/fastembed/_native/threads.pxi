@@ -24,6 +24,8 @@ cdef inline int _run(Body body, void* job, ptrdiff_t blocks, ptrdiff_t work, int
         return 0
     if work < SHARE_BYTES:
         threads = 1
+    elif threads > blocks:      # more would start workers for nothing
+        threads = <int>blocks
     with nogil:
         finished = pool_run(body, job, blocks, threads, work >= WAKE_BYTES, _interrupted)
     return 0 if finished else -1
