@@ -61,9 +61,6 @@ def test_module_runs_the_command_line() -> None:
 
 
 def test_demo_shows_script_and_its_unedited_output(capsys: pytest.CaptureFixture[str]) -> None:
-    fastembed_layers = pytest.importorskip("fastembed.layers")
-    if not hasattr(fastembed_layers, "Embedding"):
-        pytest.skip("no Embedding yet")
     assert main(["demo"]) == 0
     shown = capsys.readouterr().out
     output = io.StringIO()

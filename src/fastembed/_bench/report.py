@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-HEADINGS = tuple("workload,operation,library,threads,x np.take,quartiles,time,GB/s,call MB,others".split(","))
+HEADINGS = (
+    "workload",
+    "operation",
+    "library",
+    "threads",
+    "x np.take",
+    "quartiles",
+    "time",
+    "GB/s",
+    "call MB",
+    "others",
+)
 
 
 def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
