@@ -1,6 +1,6 @@
 """Keras's Embedding layer without Keras: a multithreaded C row gather and mask under the Keras 2.2.4 API."""
 
-from fastembed import ops
+from fastembed import backend, constraints, initializers, layers, models, ops, regularizers
 from fastembed._versions import show_versions
 from fastembed.ops import (
     clear_output_cache,
@@ -16,12 +16,18 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "backend",
     "clear_output_cache",
+    "constraints",
     "gather",
     "gather_with_mask",
     "get_num_threads",
+    "initializers",
+    "layers",
+    "models",
     "num_threads",
     "ops",
+    "regularizers",
     "set_num_threads",
     "set_output_cache",
     "show_versions",

@@ -1,0 +1,217 @@
+"""`Stack`: layers one after the other, what a model is before anything is asked of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from .layers import Embedding, InputLayer, Layer, Weight
+from .layers.input_spec import Shape
+
+# A layer's output shape, and a mask of that shape or None
+Output = tuple[Shape, Any]
+
+
+class Stack(Layer):
+    """Layers one after the other, themselves a layer: the half of `Sequential` that holds and runs them.
+
+    A stack is built when its input's shape is known: at once if the first layer has one, else by `build`.
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._layers: list[Layer] = []
+        self._input: InputLayer | None = None  # None: not built
+        self._outputs: list[Output] = []  # of each layer, once built
+        self._build_input_shape: Any = None
+        for layer in layers or ():
+            self.add(layer)
+
+    # ── layers ───────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer behind the others, and build it if the model is built.
+
+        Raises:
+            TypeError: if it is no layer, or does not support the mask of the one before it.
+            ValueError: if it does not fit the one before it, has the name of another one, or is an empty model.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(f"The added layer must be an instance of class Layer. Found: {layer}")
+        if isinstance(layer, Stack) and not layer.layers:
+            raise ValueError("Cannot add an empty model to a `Sequential` model.")
+        if self._input is None and not self._layers:
+            if isinstance(layer, InputLayer):
+                self._begin(layer, [])
+                return
+            shape = _input_shape(layer)
+            if shape is not None:
+                self._begin(InputLayer(batch_input_shape=shape, dtype=layer.dtype, name=f"{layer.name}_input"), [layer])
+                return
+        if self._input is not None:
+            _check_names([self._input, *self._layers, layer])
+            self._outputs.append(layer._join(*self._last_output()))
+        self._layers.append(layer)
+
+    def pop(self) -> None:
+        """Take the last layer away; a model without layers is not built.
+
+        Raises:
+            TypeError: if there is none.
+        """
+        if not self._layers:
+            raise TypeError("There are no layers in the model.")
+        self._layers.pop()
+        del self._outputs[len(self._layers) :]
+        if not self._layers:
+            self._input = self._build_input_shape = None
+            self.built = False
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build all layers for inputs of a shape, batch axis included; nothing happens if that is known already."""
+        if input_shape is not None and self._input is None and self._layers:
+            self._begin(InputLayer(batch_input_shape=input_shape, name=f"{self.name}_input"), self._layers)
+            self._build_input_shape = input_shape
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in their order, each once, without the `InputLayer`; a new list."""
+        return list(dict.fromkeys(self._layers))
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by name or by index; the index wins.
+
+        Raises:
+            ValueError: if there is none, or neither is given.
+        """
+        if index is not None:
+            if index >= len(self.layers):
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has {len(self.layers)} layers."
+                )
+            return self.layers[index]
+        if not name:
+            raise ValueError("Provide either a layer name or layer index.")
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No such layer: {name}")
+
+    def _begin(self, first: InputLayer, behind: Sequence[Layer]) -> None:
+        """Build the model from its input on; it stays as it was if a layer does not fit."""
+        _check_names([first, *behind])
+        outputs: list[Output] = []
+        before: Output = (first.batch_input_shape, None)
+        for layer in behind:
+            before = layer._join(*before)
+            outputs.append(before)
+        self._input, self._layers, self._outputs = first, list(behind), outputs
+        self.built = True
+
+    def _last_output(self) -> Output:
+        if self._input is None:
+            raise AttributeError("The layer has never been called and thus has no defined output shape.")
+        return self._outputs[-1] if self._outputs else (self._input.batch_input_shape, None)
+
+    # ── shapes and masks ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def input_shape(self) -> Shape:
+        """The input's shape, None for any size. Raises AttributeError while the model is not built."""
+        if self._input is None:
+            raise AttributeError("The layer has never been called and thus has no defined input shape.")
+        return self._input.batch_input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The output's shape, None for any size. Raises AttributeError while the model is not built."""
+        return self._last_output()[0]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The input's name, ``embedding_1_input`` say, in a list; an empty one while the model is not built."""
+        return [] if self._input is None else [self._input.name]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The last layer's name in a list; an empty one while there is no layer."""
+        return [layer.name for layer in self._layers[-1:]]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the output's shape for an input's shape."""
+        for layer in self._layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the output's mask; this runs the model where there is one."""
+        if mask is None and self.built and self._last_output()[1] is None:
+            return None
+        return self._run(inputs, mask, True)[1]
+
+    def _mask_for(self, input_shape: Shape, mask: Any) -> Any:
+        for layer in self._layers:
+            mask = layer._mask_for(input_shape, mask)
+            input_shape = layer.compute_output_shape(input_shape)
+        return mask
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the outputs for an array, in one pass."""
+        return self._run(inputs, mask, False)[0]
+
+    def _run(self, inputs: Any, mask: Any, with_mask: bool) -> tuple[Any, Any]:
+        last = None if with_mask or not self._layers else self._layers[-1]
+        for layer in self._layers:
+            output_mask = None if layer is last else layer.compute_mask(inputs, mask)
+            inputs = layer(inputs) if mask is None else layer(inputs, mask=mask)
+            mask = output_mask
+        return inputs, mask
+
+    # ── weights ──────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The layers' trainable weights; none while the model is not trainable, whatever its layers are."""
+        return [weight for layer in self.layers for weight in layer.trainable_weights] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights of all layers."""
+        frozen = [] if self.trainable else [weight for layer in self.layers for weight in layer.trainable_weights]
+        return frozen + [weight for layer in self.layers for weight in layer.non_trainable_weights]
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalty of each weight that has a regularizer, computed now."""
+        return [loss for layer in self.layers for loss in layer.losses]
+
+    def count_params(self) -> int:
+        """Return the number of values in all weights; 0 while the model is not built."""
+        return sum(weight.value.size for weight in set(self.weights))
+
+    def _weights_in_order(self) -> list[Weight]:
+        """Layer by layer: what `get_weights` and `set_weights` go by. `weights` puts trainable ones first."""
+        return [weight for layer in self.layers for weight in layer._weights_in_order()]
+
+
+def _input_shape(layer: Layer) -> Shape | None:
+    """The shape that a first layer wants of its input, batch axis included, or None if it does not say."""
+    if not isinstance(layer, Stack):
+        return getattr(layer, "batch_input_shape", None)
+    return layer.input_shape if layer.built else None
+
+
+def takes_ids(layer: Layer) -> bool:
+    """Whether a layer's input is ids for an `Embedding`."""
+    if isinstance(layer, Stack):
+        return bool(layer.layers) and takes_ids(layer.layers[0])
+    return isinstance(layer, Embedding)
+
+
+def _check_names(layers: Sequence[Layer]) -> None:
+    for name, count in Counter(layer.name for layer in dict.fromkeys(layers)).items():
+        if count > 1:
+            raise ValueError(f'The name "{name}" is used {count} times in the model. All layer names should be unique.')

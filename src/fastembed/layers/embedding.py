@@ -1,0 +1,216 @@
+"""`Embedding`: ids to rows of a table, as in Keras 2.2.4."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import constraints, initializers, regularizers
+from ..ops import gather
+from ..ops._check import whole_ids
+from ._legacy import legacy_embedding_arguments
+from .input_spec import Shape, as_shape
+from .layer import Layer
+from .weights import check_weights
+
+
+class Embedding(Layer):
+    """Turn ids into rows of a table of `input_dim` rows and `output_dim` columns::
+
+        layer = Embedding(6, 2, weights=[table])
+        layer(np.array([[1, 2, 3], [2, 1, 0]]))  # rows, shape (2, 3, 2)
+
+    Args:
+        input_dim: int >= 0, the number of rows: the largest id + 1.
+        output_dim: int >= 0, the number of columns.
+        embeddings_initializer: name, config or callable that makes the table; default ``"uniform"``.
+        embeddings_regularizer: the table's penalty in training; default None.
+        activity_regularizer: the outputs' penalty in training; default None.
+        embeddings_constraint: what training makes of a new table; default None.
+        mask_zero: whether id 0 is padding, for which `compute_mask` gives False; default False.
+        input_length: int, or a tuple for ids of more dimensions, None among them for any size: the shape of one
+            sample, which inputs are then checked against; default None, any shape.
+        kwargs: as for `Layer`; ``weights=[table]`` wins over the initializer and is copied once, ``trainable=False``
+            freezes the table. Keras 1's ``init``, ``W_regularizer``, ``W_constraint`` and ``dropout`` warn.
+
+    Input shape:
+        Any: integers in [0, input_dim), or floats that are such numbers exactly.
+
+    Output shape:
+        The input's shape + (output_dim,), float32.
+
+    Raises:
+        TypeError: if more than two arguments are positional, a keyword is unknown, or a dim is no number.
+        ValueError: if a dim is negative or not whole, or a name is unknown.
+    """
+
+    embeddings: NDArray[np.float32]  # the table, (input_dim, output_dim); there is none before the layer is built
+
+    @legacy_embedding_arguments
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: Any = False,
+        input_length: int | Sequence[int | None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if "input_shape" not in kwargs:
+            kwargs["input_shape"] = _lengths(input_length) if input_length else (None,)
+        super().__init__(**kwargs)
+        self.input_dim = _dim("input_dim", input_dim)
+        self.output_dim = _dim("output_dim", output_dim)
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+        self.input_length = input_length
+        # What `__call__` may gather at once: nothing, or ids whose samples have this shape (None: any).
+        self._direct = False
+        self._direct_shape: Shape | None = None
+
+    def build(self, input_shape: Any) -> None:
+        """Make the table, from ``weights=`` where given; a second call changes nothing. `input_shape` is not used.
+
+        Raises:
+            ValueError: if ``weights=`` does not fit, or ``dtype=`` is not float32.
+        """
+        if self.built:
+            return
+        shape = (self.input_dim, self.output_dim)
+        initializer = self.embeddings_initializer
+        if self._initial_weights is not None:
+            check_weights(self.name, self._initial_weights, [shape])
+            _draw_seed(initializer)
+            initializer = _CopyOf(self._initial_weights[0])
+        self.embeddings = self.add_weight(
+            "embeddings",
+            shape,
+            self._table_dtype,
+            initializer,
+            self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
+        self._initial_weights = None
+        self.built = True
+        lengths = None if self.input_length is None else _lengths(self.input_length)
+        known = lengths is None or (lengths != () and None not in lengths)
+        self._direct = known and type(self).call is Embedding.call
+        self._direct_shape = lengths
+
+    def __call__(self, inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
+        """Return the rows of an array of ids, and build the layer first where needed.
+
+        Args:
+            inputs: integers of any shape, lists too; floats, where all are whole numbers that float holds exactly.
+            mask: not used.
+            kwargs: for the `call` of a subclass.
+
+        Returns:
+            float32, ``inputs.shape + (output_dim,)``.
+
+        Raises:
+            IndexError: if an id is outside [0, input_dim); the text begins with its place.
+            TypeError: if the ids are not numbers, or bool.
+            ValueError: if a float is not such a number, or the shape does not fit `input_length`.
+        """
+        if self._direct and not kwargs:
+            shape = self._direct_shape
+            if shape is None or (type(inputs) is np.ndarray and inputs.shape[1:] == shape):
+                try:
+                    return gather(self.embeddings, inputs)
+                except TypeError:
+                    pass  # not integers: what follows converts whole floats and words the error for others
+        if not isinstance(inputs, np.ndarray):
+            inputs = np.asarray(inputs)
+        if self.input_length is not None:
+            self.compute_output_shape(inputs.shape)  # checks it
+        return super().__call__(inputs, mask, **kwargs)
+
+    def call(self, inputs: Any) -> NDArray[np.float32]:
+        """Return the rows of an array of ids; the layer must be built. As `__call__`, without checking the shape."""
+        ids = inputs if isinstance(inputs, np.ndarray) else np.asarray(inputs)
+        return gather(self.embeddings, whole_ids(ids) if ids.dtype.kind == "f" else ids)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> NDArray[np.bool_] | None:
+        """Return where ids are not 0, True meaning that a row counts; None unless `mask_zero`. `mask` is not used.
+
+        Raises:
+            TypeError: if the ids are not numbers, or bool.
+        """
+        if not self.mask_zero:
+            return None
+        ids = np.asarray(inputs)
+        if ids.dtype.kind not in "iufO":
+            raise TypeError(f"`ids` must be integers. Received: dtype {ids.dtype}.")
+        return np.asarray(ids != 0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return ``input_shape + (output_dim,)``, with what `input_length` knows filled in.
+
+        Raises:
+            ValueError: if the shape does not fit `input_length`.
+        """
+        if self.input_length is None:
+            return input_shape + (self.output_dim,)  # noqa: RUF005 (a list is an error, as in Keras)
+        lengths = _lengths(self.input_length)
+        fits = len(lengths) == len(input_shape) - 1 and all(
+            length is None or size is None or length == size
+            for length, size in zip(lengths, input_shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(f'"input_length" is {self.input_length}, but received input has shape {input_shape}')
+        sample = [size if length is None else length for length, size in zip(lengths, input_shape[1:], strict=True)]
+        return (input_shape[0], *sample, self.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again, without its table."""
+        return super().get_config() | {
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
+            "input_length": self.input_length,
+        }
+
+
+class _CopyOf(initializers.Initializer):
+    """The one copy that ``weights=[table]`` costs."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
+        return np.array(self.table, np.float32, order="C")
+
+
+def _draw_seed(initializer: Any) -> None:
+    # Keras fills a table also where `weights=` replaces it, which draws an unseeded initializer's seed: what a
+    # program draws from np.random after that must not differ.
+    if isinstance(initializer, initializers.Initializer) and getattr(initializer, "seed", 0) is None:
+        np.random.randint(10**7)
+
+
+def _lengths(input_length: int | Sequence[int | None]) -> Shape:
+    return as_shape(input_length if isinstance(input_length, (list, tuple)) else (input_length,))
+
+
+def _dim(name: str, value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"`{name}` must be an integer >= 0. Received: {value!r} ({type(value).__name__}).")
+    if not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"`{name}` must be an integer >= 0. Received: {value!r}.")
+    return operator.index(value)

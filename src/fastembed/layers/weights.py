@@ -1,0 +1,161 @@
+"""A layer's weights: made by name, listed by trainability, counted, copied out and copied in, as in Keras 2.2.4."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .. import initializers
+
+
+@dataclass(eq=False)
+class Weight:
+    """A layer's array under its name, ``embedding_1/embeddings:0`` say, and what applies to it in training."""
+
+    name: str
+    value: NDArray[np.float32]
+    regularizer: Callable[[Any], Any] | None = None
+    constraint: Callable[[Any], Any] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.value.shape
+
+
+class WeightOwner:
+    """What has weights: the half of `Layer` that deals with them."""
+
+    name: str
+    trainable: Any
+    built: bool
+
+    def __init__(self, initial_weights: Any = None) -> None:
+        self._trainable_weights: list[Weight] = []
+        self._non_trainable_weights: list[Weight] = []
+        self._initial_weights: Any = initial_weights
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: DTypeLike | None = None,
+        initializer: Any = None,
+        regularizer: Callable[[Any], Any] | None = None,
+        trainable: bool = True,
+        constraint: Callable[[Any], Any] | None = None,
+    ) -> NDArray[np.float32]:
+        """Add a weight and return its array, for `call` to use; `set_weights` and training change it in place.
+
+        Args:
+            name: str; `weights` lists it as ``<layer name>/<name>:0``.
+            shape: of the array.
+            dtype: None or float32.
+            initializer: name, config or callable that makes the array.
+            regularizer: callable that gives its penalty, which `losses` lists; default None.
+            trainable: whether training may change it while the layer is trainable; default True.
+            constraint: callable that gives what training makes of a new value; default None.
+
+        Raises:
+            ValueError: if `dtype` is another one, the initializer is unknown or gives another shape.
+        """
+        _check_table_dtype(dtype, self.name)
+        initializer = initializers.get(initializer)
+        # An Initializer makes a new array; any other callable may hand out one that somebody else holds.
+        as_array = np.asarray if isinstance(initializer, initializers.Initializer) else np.array
+        value: NDArray[np.float32] = as_array(initializer(tuple(shape)), np.float32, order="C")
+        if value.shape != tuple(shape):
+            raise ValueError(
+                f"The initializer of {self.name}/{name} must return an array of shape {tuple(shape)}. "
+                f"Received: shape {value.shape}."
+            )
+        weight = Weight(f"{self.name}/{name}:0", value, regularizer, constraint)
+        (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
+        return value
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that training changes; none while the layer is not trainable."""
+        return list(self._trainable_weights) if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The weights that training leaves alone."""
+        frozen = [] if self.trainable else self._trainable_weights
+        return [*frozen, *self._non_trainable_weights]
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights, trainable ones first; none before the layer is built."""
+        return self.trainable_weights + self.non_trainable_weights
+
+    @property
+    def losses(self) -> list[Any]:
+        """The penalty of each weight that has a regularizer, computed now."""
+        return [weight.regularizer(weight.value) for weight in self.weights if weight.regularizer is not None]
+
+    @property
+    def updates(self) -> list[Any]:
+        """What changes at every step of training besides the weights: nothing."""
+        return []
+
+    def count_params(self) -> int:
+        """Return the number of values in all weights.
+
+        Raises:
+            RuntimeError: if the layer is not built.
+        """
+        if not self.built:
+            raise RuntimeError(
+                f"You tried to call `count_params` on {self.name}, but the layer isn't built. "
+                f"You can build it manually via: `{self.name}.build(batch_input_shape)`."
+            )
+        return sum(weight.value.size for weight in self.weights)
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Return copies of the weights' arrays."""
+        return [weight.value.copy() for weight in self._weights_in_order()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy arrays into the weights; other dtypes are converted to float32.
+
+        Raises:
+            ValueError: if their number or a shape differs; no weight has changed then.
+        """
+        own = self._weights_in_order()
+        check_weights(self.name, weights, [weight.shape for weight in own])
+        for weight, given in zip(own, weights, strict=True):
+            weight.value[...] = given
+        self._initial_weights = None
+
+    def _weights_in_order(self) -> list[Weight]:
+        return self.weights
+
+
+def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Check that arrays fit weights of these shapes.
+
+    Raises:
+        ValueError: if their number or a shape differs, in Keras's words.
+    """
+    if len(given) != len(shapes):
+        raise ValueError(
+            f'You called `set_weights(weights)` on layer "{layer_name}" with a  weight list of length {len(given)}, '
+            f"but the layer was expecting {len(shapes)} weights. Provided weights: {str(given)[:50]}..."
+        )
+    for array, shape in zip(given, shapes, strict=True):
+        if array.shape != shape:
+            raise ValueError(f"Layer weight shape {shape} not compatible with provided weight shape {array.shape}")
+
+
+def _check_table_dtype(dtype: Any, layer_name: str) -> None:
+    try:
+        fits = dtype is None or np.dtype(dtype) == np.float32
+    except TypeError:  # no dtype at all
+        fits = False
+    if not fits:
+        raise ValueError(f'The dtype of layer "{layer_name}" must be float32: tables are float32. Received: {dtype!r}.')

@@ -1,0 +1,286 @@
+"""`Sequential`: a model of layers one after the other, as in Keras 2.2.4."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _compile, _inputs, _registry, _summary, layers
+from ._progress import ProgressBar
+from ._stack import Stack, takes_ids
+from .layers import Embedding, Layer, Weight
+
+__all__ = ["Sequential", "model_from_config", "model_from_json"]
+
+
+class Sequential(Stack):
+    """A model: layers one after the other::
+
+        model = Sequential([Embedding(6, 2, input_length=3)])
+        model.predict(np.array([[1, 2, 3], [2, 1, 0]]))  # rows, shape (2, 3, 2)
+
+    The model is built when its input's shape is known: at once if the first layer has one (an `Embedding` always
+    does), else by `build` or the first `predict`. ``model.trainable = False`` counts all weights as not trainable
+    and leaves the layers' own `trainable` alone.
+
+    Args:
+        layers: layers to `add`; default none.
+        name: str; default ``sequential_1`` and so on.
+
+    Raises:
+        TypeError: if one is no layer.
+        ValueError: if a layer does not fit the one before it, or two have the same name.
+    """
+
+    loss: Any
+    metrics: Any
+    loss_weights: Any
+    sample_weight_mode: Any
+    weighted_metrics: Any
+
+    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+        self.optimizer: Any = None
+        self._compiled_trainable: list[Weight] | None = None  # None: not compiled
+        super().__init__(layers, name)
+
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        sample_weight_mode: Any = None,
+        weighted_metrics: Any = None,
+        target_tensors: None = None,
+    ) -> None:
+        """Check how the model is to be trained and keep it, as attributes of the same names.
+
+        Args:
+            optimizer: name (in any case) or config of one of Keras 2.2.4's.
+            loss: name of one of Keras's, a function of targets and outputs, a list of one of these, or a dict by output
+                name.
+            metrics: list of names and functions, or a dict of such by output name; default none.
+            loss_weights: list of one number, or a dict by output name; default None.
+            sample_weight_mode: ``"temporal"`` or None; kept as given.
+            weighted_metrics: as `metrics`.
+            target_tensors: None, as there are no tensors here.
+
+        Raises:
+            ValueError: if a name is unknown, there is no loss, or `target_tensors` is given.
+            TypeError: if `metrics` or `loss_weights` is something else.
+        """
+        output_name = self.output_names[0] if self._layers else ""
+        _compile.check_optimizer(optimizer)
+        _compile.check_loss(loss, output_name)
+        _compile.check_loss_weights(loss_weights, output_name)
+        _compile.check_sample_weight_mode(sample_weight_mode, output_name)
+        _compile.check_metrics([metrics, weighted_metrics], output_name)
+        if target_tensors is not None:
+            raise ValueError(f"`target_tensors` must be None: targets are arrays. Received: {target_tensors!r}.")
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics or []
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self.weighted_metrics = weighted_metrics
+        self._compiled_trainable = self.trainable_weights
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Print a table of the layers, their output shapes and numbers of weights.
+
+        Args:
+            line_length: int, length of the lines between rows; default 65.
+            positions: the columns' ends, relative to `line_length` if the last is at most 1, else absolute; default
+                ``[.45, .85, 1.]``.
+            print_fn: called with each line; default `print`.
+
+        Raises:
+            ValueError: if the model is not built.
+        """
+        if not self.built:
+            raise ValueError(
+                "This model has not yet been built. Build the model first by calling build() or calling fit() with "
+                "some data. Or specify input_shape or batch_input_shape in the first layer for automatic build. "
+            )
+        trainable = self.trainable_weights
+        if self._compiled_trainable is not None:
+            if len(trainable) != len(self._compiled_trainable):
+                warnings.warn(
+                    "Discrepancy between trainable weights and collected trainable weights, did you set "
+                    "`model.trainable` without calling `model.compile` after ?",
+                    stacklevel=2,
+                )
+            trainable = self._compiled_trainable
+        _summary.print_summary(
+            self.layers, trainable, self.non_trainable_weights, line_length, positions, print_fn or print
+        )
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> NDArray[np.float32]:
+        """Return the outputs for samples; a model that is one `Embedding` gathers them all at once.
+
+        Args:
+            x: array, samples first. A 1-D array, or a list of numbers, is n samples of one value. Also a list of one
+                array, or a dict with an array at the input's name. Integer ids for an `Embedding` stay as they are.
+            batch_size: int, how many samples go through the layers at a time; default 32; none do if it is negative.
+            verbose: 1 prints a progress bar; default 0.
+
+        Returns:
+            float32, samples first; of 0 samples an empty array of the right shape.
+
+        Raises:
+            ValueError: if `x` does not fit the model's input.
+            AttributeError: if `x` is no array.
+            ZeroDivisionError: if `batch_size` is 0.
+            IndexError: if an `Embedding` receives an id outside its table.
+        """
+        if not self._layers:
+            raise ValueError("There are no layers in the model: add() one before predict().")
+        x = self._standardize(x)
+        if batch_size == 0:
+            raise ZeroDivisionError("integer division or modulo by zero")
+        size = 32 if batch_size is None else batch_size
+        if size < 0:
+            x, size = x[:0], 1
+        if type(self._layers[0]) is Embedding and len(self._layers) == 1 and verbose != 1:
+            rows: NDArray[np.float32] = self._layers[0](x)
+            return rows
+        return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
+
+    def _predict_in_batches(self, x: NDArray[Any], size: int, progress: ProgressBar | None) -> NDArray[np.float32]:
+        if not len(x):
+            return np.empty(self.compute_output_shape(x.shape), np.float32)
+        outputs: NDArray[np.float32] = np.empty(0, np.float32)
+        for start in range(0, len(x), size):
+            stop = min(start + size, len(x))
+            rows = self.call(x[start:stop])
+            if start == 0:
+                outputs = np.empty((len(x), *rows.shape[1:]), np.float32)
+            outputs[start:stop] = rows
+            if progress is not None:
+                progress.update(stop)
+        return outputs
+
+    def predict_proba(self, x: Any, batch_size: int | None = 32, verbose: int = 0) -> NDArray[np.float32]:
+        """Return ``predict(...)``, and warn if it is no probabilities: if a value is below 0 or above 1."""
+        outputs = self.predict(x, batch_size, verbose)
+        if outputs.size and (outputs.min() < 0.0 or outputs.max() > 1.0):
+            warnings.warn(
+                "Network returning invalid probability values. The last layer might not normalize predictions into "
+                "probabilities (like softmax or sigmoid would).",
+                stacklevel=2,
+            )
+        return outputs
+
+    def predict_classes(self, x: Any, batch_size: int | None = 32, verbose: int = 0) -> NDArray[np.integer]:
+        """Return the index of the largest output of each sample; of a single output, whether it is above 0.5."""
+        outputs = self.predict(x, batch_size, verbose)
+        return outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else (outputs > 0.5).astype(np.int32)
+
+    def _standardize(self, x: Any) -> NDArray[Any]:
+        if self._input is None:
+            x = _inputs.one_array(x, None)
+            self.build((None, *x.shape[1:]))
+        else:
+            x = _inputs.one_array(x, self._input.name)
+        assert self._input is not None  # after build
+        _inputs.check_shape(x, self._input.name, self._input.batch_input_shape)
+        # Keras would feed ids as float32, which cannot tell those past 2**24 apart.
+        return x if takes_ids(self) else np.asarray(x, self._input.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name and the layers' configs: what makes this model again, without its weights."""
+        config = {"name": self.name, "layers": [layers.serialize(layer) for layer in self.layers]}
+        if self._build_input_shape is not None:
+            config["build_input_shape"] = self._build_input_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: _registry.Names | None = None) -> Any:
+        """Make a model from what `get_config` gave, here, in Keras 2.2.4, in tf_keras or in Keras 3.
+
+        Args:
+            config: a dict with ``"layers"``, or that list itself.
+            custom_objects: your own layer classes by name.
+
+        Raises:
+            ValueError: if a layer's class name is unknown.
+            TypeError: if a layer does not know an argument.
+        """
+        if isinstance(config, list):
+            config = {"layers": config}
+        model = cls(name=config.get("name"))
+        for layer_config in config["layers"]:
+            model.add(_make(layer_config, custom_objects))
+        if config.get("build_input_shape") is not None:
+            model.build(tuple(config["build_input_shape"]))
+        model.trainable = config.get("trainable", True)
+        return model
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the config as JSON that Keras 2.2.4 reads; `kwargs` go to ``json.dumps``."""
+        config = {
+            "class_name": type(self).__name__,
+            "config": self.get_config(),
+            "keras_version": "2.2.4",
+            "backend": "tensorflow",
+        }
+        return json.dumps(config, default=_json_value, **kwargs)
+
+
+def model_from_json(json_string: str, custom_objects: _registry.Names | None = None) -> Any:
+    """Make a model, without its weights, from what `to_json` gave, here, in Keras 2.2.4, in tf_keras or in Keras 3.
+
+    Args:
+        json_string: the JSON.
+        custom_objects: your own layer classes by name.
+
+    Raises:
+        ValueError: if it is no JSON or no config, or a layer's class name is unknown.
+        TypeError: if a layer does not know an argument.
+    """
+    return _make(json.loads(json_string), custom_objects)
+
+
+def model_from_config(config: Mapping[str, Any], custom_objects: _registry.Names | None = None) -> Any:
+    """Make a model, without its weights, from its config: ``{"class_name": ..., "config": ...}``.
+
+    Raises:
+        ValueError: if it is no config, or a layer's class name is unknown.
+        TypeError: if it is a list, or a layer does not know an argument.
+    """
+    if isinstance(config, list):
+        raise TypeError(
+            "`model_from_config` expects a dictionary, not a list. "
+            "Maybe you meant to use `Sequential.from_config(config)`?"
+        )
+    return _make(config, custom_objects)
+
+
+def _make(config: Any, custom_objects: _registry.Names | None) -> Any:
+    """Make a layer or a model from its config."""
+    if isinstance(config, Mapping) and config.get("class_name") == "Sequential" and "config" in config:
+        return Sequential.from_config(config["config"], custom_objects)
+    return layers.deserialize(config, custom_objects)
+
+
+def _json_value(value: Any) -> Any:
+    """What JSON has no word for, as Keras writes it."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.dtype):
+        return value.name
+    if callable(value):
+        return value.__name__
+    raise TypeError("Not JSON Serializable:", value)
