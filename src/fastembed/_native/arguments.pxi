@@ -1,5 +1,6 @@
 """Which arguments are exact kernel input, and the arrays that results go to."""
 
+
 cdef inline bint _exact_table(object table) noexcept:
     """float32 (V, D), C-contiguous, aligned, native byte order, and no subclass."""
     return (
@@ -56,9 +57,21 @@ cdef inline np.ndarray _new_output(int type_number, np.ndarray ids, ptrdiff_t di
     if dim >= 0:
         shape[ndim] = dim
         ndim += 1
-    cdef ptrdiff_t items = np.PyArray_SIZE(ids)
-    if type_number == np.NPY_FLOAT and dim > 0 and RECYCLE_BYTES // 4 // dim <= items <= PTRDIFF_MAX // 4 // dim:
-        return _recycled(ndim, shape, items * dim * 4)
+    return _new_array(ndim, shape, type_number)
+
+
+cdef inline np.ndarray _new_array(int ndim, np.npy_intp* shape, int type_number):
+    """An uninitialised array; a large float32 one over memory from the recycler."""
+    cdef ptrdiff_t items = 1
+    cdef int k
+    if type_number == np.NPY_FLOAT:
+        for k in range(ndim):
+            if shape[k] and items > PTRDIFF_MAX // 4 // shape[k]:
+                break       # too large for any array: NumPy says so
+            items *= shape[k]
+        else:
+            if items >= RECYCLE_BYTES // 4:
+                return _recycled(ndim, shape, items * 4)
     return np.PyArray_EMPTY(ndim, shape, type_number, 0)
 
 
@@ -119,4 +132,6 @@ cdef inline np.ndarray _output(object out, str name, int type_number, ids, ptrdi
     if _exact_output(out, type_number, ids, dim, table):
         return <np.ndarray>out
     from fastembed.ops import _check
-    return _check.output(name, out, type_number == np.NPY_BOOL, ids.shape + ((dim,) if dim >= 0 else ()), table, ids)
+    return _check.output(
+        name, out, type_number == np.NPY_BOOL, ids.shape + ((dim,) if dim >= 0 else ()), table=table, ids=ids
+    )

@@ -12,7 +12,11 @@
 #include <new>
 #include <vector>
 
-#if defined(__unix__) || defined(__APPLE__)
+// AddressSanitizer sees only blocks of malloc, and only what is past their asked-for size.
+#if defined(__SANITIZE_ADDRESS__)
+#define FASTEMBED_MALLOC 1
+#elif defined(__unix__) || defined(__APPLE__)
+#define FASTEMBED_MMAP 1
 #include <sys/mman.h>
 #endif
 
@@ -30,13 +34,17 @@ struct Block {
 // Sizes come in classes, four to each power of two, so that outputs of about the same size share blocks: at most a
 // quarter of a block is never written, and so never backed by memory.
 inline size_t size_class(size_t bytes) {
+#ifdef FASTEMBED_MALLOC
+    return bytes;
+#else
     size_t step = PAGE;
     while (step * 8 < bytes)
         step *= 2;
     return (bytes + step - 1) / step * step;
+#endif
 }
 
-#if defined(__unix__) || defined(__APPLE__)
+#ifdef FASTEMBED_MMAP
 inline void* map(size_t size) {
     // more than asked for, and the ends given back: that is how a mapping gets onto a huge page's boundary
     const size_t alignment = size >= 2 * HUGE_PAGE ? HUGE_PAGE : PAGE;
@@ -59,6 +67,9 @@ inline void* map(size_t size) {
     return data;
 }
 inline void unmap(Block block) { munmap(block.data, block.size); }
+#elif defined(FASTEMBED_MALLOC)
+inline void* map(size_t size) { return std::malloc(size); }
+inline void unmap(Block block) { std::free(block.data); }
 #else
 inline void* map(size_t size) { return _aligned_malloc(size, 64); }
 inline void unmap(Block block) { _aligned_free(block.data); }
