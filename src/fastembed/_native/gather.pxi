@@ -1,5 +1,6 @@
 """Rows of a table by ids, one output row an id."""
 
+
 cdef struct Gather:
     const float* table      # (V, dim) IN
     ptrdiff_t dim

@@ -127,6 +127,26 @@ inline Load loader(int itemsize, bool is_signed) {
     }
 }
 
+// mask[k] = ids[k] != padding_id. No address is formed from these ids, so they are read as fast as memory allows.
+template <typename T> void mark(const void* ids, ptrdiff_t count, uint64_t padding_id, uint8_t* mask) {
+    const T* source = static_cast<const T*>(ids);
+    const T padding = static_cast<T>(padding_id);
+    for (ptrdiff_t k = 0; k < count; ++k)
+        mask[k] = source[k] != padding;
+}
+
+typedef void (*Mark)(const void*, ptrdiff_t, uint64_t, uint8_t*);
+
+inline Mark marker(int itemsize) {
+    switch (itemsize) {
+    case 1: return mark<uint8_t>;
+    case 2: return mark<uint16_t>;
+    case 4: return mark<uint32_t>;
+    case 8: return mark<uint64_t>;
+    default: return nullptr;
+    }
+}
+
 }  // namespace ids
 
 #endif

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Mode: TypeAlias = Literal["raise", "clip", "wrap", "zero"]
+_Reduce: TypeAlias = Literal["sum", "mean", "max", "sqrtn"]
 _Ids: TypeAlias = ArrayLike | Sequence[Any]
 
 class _BuildInfo(TypedDict):
@@ -31,6 +32,34 @@ def gather_with_mask(
     mode: _Mode = "raise",
     num_threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
+def mask(
+    ids: _Ids, padding_id: int = 0, *, out: NDArray[np.bool_] | None = None, num_threads: int | None = None
+) -> NDArray[np.bool_]: ...
+def embedding_bag(
+    table: NDArray[np.float32],
+    ids: _Ids,
+    *,
+    reduce: _Reduce = "mean",
+    offsets: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    weights: ArrayLike | Sequence[Any] | None = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    out: NDArray[np.float32] | None = None,
+    mode: _Mode = "raise",
+    num_threads: int | None = None,
+) -> NDArray[np.float32]: ...
+def embedding_bag_max_positions(
+    table: NDArray[np.float32],
+    ids: _Ids,
+    *,
+    offsets: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    mode: _Mode = "raise",
+    num_threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]: ...
 def set_default_threads(threads: int) -> None: ...
 def set_local_threads(threads: int) -> int: ...
 def current_threads() -> int: ...

@@ -11,7 +11,10 @@ import os
 
 cimport cython
 cimport numpy as np
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from libc.math cimport sqrtf
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
 from libcpp cimport bool as cpp_bool
 
 np.import_array()
@@ -47,6 +50,8 @@ cdef extern from "ids.hpp" namespace "ids" nogil:
         const void* ids, ptrdiff_t count, const Rule& rule, ptrdiff_t* rows, uint8_t* mask, uint64_t* bad_bits
     ) noexcept nogil
     Load loader(int itemsize, cpp_bool is_signed)
+    ctypedef void (*Mark)(const void* ids, ptrdiff_t count, uint64_t padding_id, uint8_t* mask) noexcept nogil
+    Mark marker(int itemsize)
 
 cdef extern from "buffers.hpp" namespace "buffers":
     ctypedef struct Block:
@@ -66,9 +71,18 @@ cdef extern from "rows.h" nogil:
         float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t ahead,
         ptrdiff_t lines
     ) noexcept nogil
+    ctypedef void (*ReduceRows "fe_reduce_rows_function")(
+        float* acc, const float* const* rows, const float* weights, ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end,
+        int kind, ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines
+    ) noexcept nogil
+    void maximum_with_position "fe_maximum_with_position"(
+        float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
+    )
+    void divide_row "fe_divide_row"(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end)
     ctypedef struct Path "fe_path":
         const char* name
         CopyRows copy_rows
+        ReduceRows reduce_rows
     const Path paths "fe_paths"[]
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)
@@ -118,3 +132,5 @@ include "settings.pxi"
 include "arguments.pxi"
 include "threads.pxi"
 include "gather.pxi"
+include "mask.pxi"
+include "bag.pxi"

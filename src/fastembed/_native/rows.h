@@ -1,8 +1,8 @@
 /* What happens to one row, and to a block of them. Plain C; knows neither ids nor threads.
 
    Every function here exists once for each instruction path: the same source compiled for the baseline of the
-   platform (SSE2 on x86-64, NEON on aarch64) and, on x86-64 with gcc or clang, for AVX2. They copy, so all paths give
-   the same bits. */
+   platform (SSE2 on x86-64, NEON on aarch64) and, on x86-64 with gcc or clang, for AVX2. All paths give the same bits:
+   vectors run across columns, never across rows, and no multiplication is fused with an addition. */
 #ifndef FASTEMBED_ROWS_H
 #define FASTEMBED_ROWS_H
 
@@ -28,6 +28,8 @@ typedef float fe_vector __attribute__((vector_size(32), aligned(4), may_alias));
 
 /* How far ahead of the store the destination's lines are asked for, in bytes. */
 #define FE_WRITE_AHEAD 2048
+
+/* ── Copying ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* out[0:dim] = row[0:dim]; the last store overlaps the one before it, never the next row. */
 FE_INLINE void fe_copy_row(
@@ -106,33 +108,146 @@ FE_INLINE void fe_copy_rows_by_width(float* out, const float* table, const ptrdi
     }
 }
 
-static void fe_copy_rows_baseline(float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count,
-                                  ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines) {
-    fe_copy_rows_by_width(out, table, rows, count, dim, ahead, lines);
+/* ── Pooling ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { FE_SUM = 0, FE_WEIGHTED_SUM = 1, FE_MAX = 2 };
+
+/* acc as NumPy's maximum has it: a NaN wins and stays; of equals the first stays. */
+FE_INLINE float fe_maximum(float acc, float value) {
+    return value > acc || (value != value && acc == acc) ? value : acc;
 }
 
-#ifdef FE_HAVE_AVX2
-__attribute__((target("avx2,prfchw"))) static void fe_copy_rows_avx2(
-    float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t ahead,
-    ptrdiff_t lines) {
-    fe_copy_rows_by_width(out, table, rows, count, dim, ahead, lines);
+/* acc[d] = acc[d] (+ or maximum) rows[k][d], k in order, for begin <= d < end. */
+FE_INLINE void fe_reduce_columns_plain(
+    float* acc,                 /* (dim,) IN and OUT */
+    const float* const* rows,   /* (count,) pointers to (dim,) IN */
+    const float* weights,       /* (count,) IN; FE_WEIGHTED_SUM only */
+    ptrdiff_t count,
+    ptrdiff_t begin,
+    ptrdiff_t end,
+    int kind
+) {
+    for (ptrdiff_t k = 0; k < count; ++k)
+        for (ptrdiff_t d = begin; d < end; ++d)
+            acc[d] = kind == FE_SUM ? acc[d] + rows[k][d]
+                : kind == FE_MAX ? fe_maximum(acc[d], rows[k][d])
+                : acc[d] + weights[k] * rows[k][d];
 }
+
+#if defined(__GNUC__)
+typedef int fe_bits __attribute__((vector_size(32), aligned(4), may_alias));
+
+/* As fe_reduce_columns_plain for 8 * vectors columns from `begin`, with the sums in registers. `vectors` is a constant
+   where this is inlined. The rows up to `known` >= count are prefetched `ahead` rows before their turn. */
+FE_INLINE void fe_reduce_vectors(float* acc, const float* const* rows, const float* weights, ptrdiff_t count,
+                                 ptrdiff_t begin, int vectors, int kind, ptrdiff_t known, ptrdiff_t ahead,
+                                 ptrdiff_t lines) {
+    fe_vector sums[8];
+    for (int v = 0; v < vectors; ++v)
+        sums[v] = *(const fe_vector*)(acc + begin + 8 * v);
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        if (lines && k + ahead < known) {
+            const char* next = (const char*)rows[k + ahead];
+            for (ptrdiff_t line = 0; line < lines; ++line)
+                FE_PREFETCH_READ(next + line * 64);
+        }
+        const float* row = rows[k] + begin;
+        for (int v = 0; v < vectors; ++v) {
+            const fe_vector value = *(const fe_vector*)(row + 8 * v);
+            if (kind == FE_SUM) {
+                sums[v] += value;
+            } else if (kind == FE_WEIGHTED_SUM) {
+                sums[v] += value * weights[k];
+            } else {
+                const fe_bits better = (value > sums[v]) | ((value != value) & (sums[v] == sums[v]));
+                sums[v] = (fe_vector)(((fe_bits)value & better) | ((fe_bits)sums[v] & ~better));
+            }
+        }
+    }
+    for (int v = 0; v < vectors; ++v)
+        *(fe_vector*)(acc + begin + 8 * v) = sums[v];
+}
+#endif
+
+FE_INLINE void fe_reduce_kind(float* acc, const float* const* rows, const float* weights, ptrdiff_t count,
+                              ptrdiff_t begin, ptrdiff_t end, int kind, ptrdiff_t known, ptrdiff_t ahead,
+                              ptrdiff_t lines) {
+    ptrdiff_t d = begin;
+#if defined(__GNUC__)
+    for (; d + 64 <= end; d += 64, lines = 0)   /* the first pass brings the whole row */
+        fe_reduce_vectors(acc, rows, weights, count, d, 8, kind, known, ahead, lines);
+    for (; d + 32 <= end; d += 32, lines = 0)
+        fe_reduce_vectors(acc, rows, weights, count, d, 4, kind, known, ahead, lines);
+    for (; d + 8 <= end; d += 8, lines = 0)
+        fe_reduce_vectors(acc, rows, weights, count, d, 1, kind, known, ahead, lines);
+#endif
+    fe_reduce_columns_plain(acc, rows, weights, count, d, end, kind);
+}
+
+/* acc[d] = acc[d] (+ or maximum) rows[k][d] for begin <= d < end: the same bits for every path, since each column is
+   one sum in the order of the rows. */
+FE_INLINE void fe_reduce_rows_inline(float* acc, const float* const* rows, const float* weights, ptrdiff_t count,
+                                     ptrdiff_t begin, ptrdiff_t end, int kind, ptrdiff_t known, ptrdiff_t ahead,
+                                     ptrdiff_t lines) {
+    if (kind == FE_SUM)
+        fe_reduce_kind(acc, rows, weights, count, begin, end, FE_SUM, known, ahead, lines);
+    else if (kind == FE_WEIGHTED_SUM)
+        fe_reduce_kind(acc, rows, weights, count, begin, end, FE_WEIGHTED_SUM, known, ahead, lines);
+    else
+        fe_reduce_kind(acc, rows, weights, count, begin, end, FE_MAX, known, ahead, lines);
+}
+
+/* acc[d] = maximum(acc[d], row[d]) and which[d] = position where row[d] won. */
+static inline void fe_maximum_with_position(float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position,
+                                            ptrdiff_t begin, ptrdiff_t end) {
+    for (ptrdiff_t d = begin; d < end; ++d) {
+        if (row[d] > acc[d] || (row[d] != row[d] && acc[d] == acc[d])) {
+            acc[d] = row[d];
+            which[d] = position;
+        }
+    }
+}
+
+static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end) {
+    for (ptrdiff_t d = begin; d < end; ++d)
+        row[d] /= divisor;
+}
+
+/* ── Paths ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+#define FE_PATH(name, target)                                                                                          \
+    target static void fe_copy_rows_##name(float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count,     \
+                                           ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines) {                          \
+        fe_copy_rows_by_width(out, table, rows, count, dim, ahead, lines);                                             \
+    }                                                                                                                  \
+    target static void fe_reduce_rows_##name(float* acc, const float* const* rows, const float* weights,               \
+                                             ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end, int kind,                \
+                                             ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines) {                      \
+        fe_reduce_rows_inline(acc, rows, weights, count, begin, end, kind, known, ahead, lines);                       \
+    }
+
+FE_PATH(baseline, )
+#ifdef FE_HAVE_AVX2
+FE_PATH(avx2, __attribute__((target("avx2,prfchw"))))
 #endif
 
 typedef void (*fe_copy_rows_function)(float*, const float*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t, ptrdiff_t,
                                       ptrdiff_t);
+typedef void (*fe_reduce_rows_function)(float*, const float* const*, const float*, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                                        int, ptrdiff_t, ptrdiff_t, ptrdiff_t);
 
 /* The functions of one instruction path. */
 typedef struct {
     const char* name;
     fe_copy_rows_function copy_rows;
+    fe_reduce_rows_function reduce_rows;
 } fe_path;
 
 static const fe_path fe_paths[] = {
 #ifdef FE_HAVE_AVX2
-    {"avx2", fe_copy_rows_avx2},
+    {"avx2", fe_copy_rows_avx2, fe_reduce_rows_avx2},
 #endif
-    {"baseline", fe_copy_rows_baseline},
+    {"baseline", fe_copy_rows_baseline, fe_reduce_rows_baseline},
 };
 #define FE_PATH_COUNT ((int)(sizeof fe_paths / sizeof fe_paths[0]))
 

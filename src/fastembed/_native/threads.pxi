@@ -1,5 +1,6 @@
 """From a job to the pool: how many threads, and what a signal does meanwhile."""
 
+
 cdef int _interrupted() noexcept nogil:
     """Whether a signal handler raised (Ctrl-C); only the main thread runs handlers."""
     with gil:

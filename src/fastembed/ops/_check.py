@@ -68,16 +68,16 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
         raise ValueError(
-            f"{place} = {ids[first]} is no id: it is not a whole number, or one past 2**{np.finfo(ids.dtype).nmant + 1}, "
-            f"from where {ids.dtype} does not hold each; pass integer ids."
+            f"{place} = {ids[first]} is no id: it is not a whole number, or is past 2**{np.finfo(ids.dtype).nmant + 1}, from "
+            f"where {ids.dtype} does not hold every one; pass integer ids."
         )
     return ids.astype(np.int64)
 
 
 def output(
-    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], table: NDArray[Any], ids: NDArray[Any]
+    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], **inputs: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """A given output as a plain ndarray over the same memory, when it fits."""
+    """A given output as a plain ndarray over the same memory, when it fits and shares none with the inputs."""
     dtype = np.dtype(bool if is_mask else np.float32)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be a {dtype} NumPy array of shape {shape}. Received: {_kind(out)}.")
@@ -122,6 +122,18 @@ def bad_mode(mode: Any, modes: Sequence[str]) -> Exception:
     """The error for an unknown mode."""
     known = ", ".join(f'"{name}"' for name in modes)
     return (ValueError if isinstance(mode, str) else TypeError)(f"`mode` must be one of {known}. Received: {mode!r}.")
+
+
+def bad_reduce(reduce: Any, mode: Any, reductions: Sequence[str]) -> Exception:
+    """The error for an unknown reduction, or for one passed as `mode`."""
+    if isinstance(mode, str) and mode in reductions:
+        return ValueError(
+            f"`mode` says what becomes of ids outside the table; the reduction is named by `reduce`: reduce={mode!r}."
+        )
+    known = ", ".join(f'"{name}"' for name in reductions)
+    return (ValueError if isinstance(reduce, str) else TypeError)(
+        f"`reduce` must be one of {known}. Received: {reduce!r}."
+    )
 
 
 def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> IndexError:

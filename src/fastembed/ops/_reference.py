@@ -6,6 +6,8 @@ float32 table and integer ids.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,3 +42,71 @@ def gather_with_mask(
     rows = np.zeros((*ids.shape, table.shape[1]), np.float32)
     rows[mask] = gather(table, ids[mask], mode=mode)
     return rows, mask
+
+
+def mask(ids: NDArray[np.integer], padding_id: int = 0) -> NDArray[np.bool_]:
+    """ids != padding_id, in exact integers"""
+    ids = np.asarray(ids)
+    return np.array([int(i) != padding_id for i in ids.reshape(-1)], bool).reshape(ids.shape)
+
+
+def embedding_bag(
+    table: NDArray[np.float32],
+    ids: Any,
+    *,
+    reduce: str = "mean",
+    offsets: NDArray[np.integer] | None = None,
+    lengths: NDArray[np.integer] | None = None,
+    weights: Any = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    mode: str = "raise",
+) -> NDArray[np.float32]:
+    """rows[b] = reduce(table[ids of bag b that are not padding]), summed in float32 in the order of the ids."""
+    if offsets is not None:
+        ends = list(offsets[1:]) if include_last_offset else [*offsets[1:], len(ids)]
+        bags = [slice(int(start), int(end)) for start, end in zip(offsets, ends, strict=False)]
+    elif lengths is not None:
+        bags = [slice(int(sum(lengths[:b])), int(sum(lengths[: b + 1]))) for b in range(len(lengths))]
+    else:
+        shape = ids.shape[:-1] if isinstance(ids, np.ndarray) else (len(ids),)
+        if isinstance(ids, np.ndarray):
+            ids = ids.reshape(int(np.prod(shape)), ids.shape[-1])
+            weights = None if weights is None else np.asarray(weights).reshape(ids.shape)
+        bags = list(range(len(ids)))    # type: ignore[arg-type]
+    rows = np.zeros((len(bags), table.shape[1]), np.float32)
+    with np.errstate(all="ignore"):
+        for b, bag in enumerate(bags):
+            bag_weights = None if weights is None else np.asarray(weights[bag], np.float32)
+            rows[b] = _bag(table, np.asarray(ids[bag]), reduce, bag_weights, padding_id, mode)
+    return rows if offsets is not None or lengths is not None else rows.reshape((*shape, table.shape[1]))
+
+
+def _bag(
+    table: NDArray[np.float32],
+    ids: NDArray[np.integer],
+    reduce: str,
+    weights: NDArray[np.float32] | None,
+    padding_id: int | None,
+    mode: str,
+) -> NDArray[np.float32]:
+    keep = [k for k, i in enumerate(ids.tolist()) if padding_id is None or i != padding_id]
+    rows = gather(table, ids[keep].astype(ids.dtype if len(ids) else np.int64), mode=mode)
+    result = np.zeros(table.shape[1], np.float32)
+    if not keep:
+        return result
+    if reduce == "max":
+        result = rows[0]
+        for row in rows[1:]:
+            result = np.where((row > result) | (np.isnan(row) & ~np.isnan(result)), row, result)
+        return result
+    scales = np.ones(len(keep), np.float32) if weights is None else weights[keep]
+    divisor = np.float32(0)
+    for row, scale in zip(rows, scales, strict=True):
+        result = result + (row if weights is None else row * scale)
+        divisor = divisor + (scale * scale if reduce == "sqrtn" else scale)
+    if weights is None:
+        divisor = np.float32(len(keep))
+    if reduce == "sum":
+        return result
+    return result / (np.sqrt(divisor) if reduce == "sqrtn" else divisor)

@@ -1,0 +1,171 @@
+"""The forms in which bags of ids may be given, brought to one: flat ids, where each bag begins, and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastembed.ops import _check
+
+
+def bags(
+    ids: Any,
+    offsets: Any,
+    lengths: Any,
+    weights: Any,
+    include_last_offset: bool | None,
+    reduce: str,
+    num_rows: int,
+    mode: str,
+    padding_id: int | None,
+    out: Any,
+) -> tuple[NDArray[np.integer], NDArray[np.intp] | None, NDArray[np.float32] | None, int | None]:
+    """Exact ids, starts (B + 1,), weights, padding id; starts is None when bags are the last axis of the ids."""
+    if weights is not None and reduce == "max":
+        raise ValueError('`weights` have no meaning with reduce="max": scale the table, or use another reduction.')
+    if include_last_offset is not None and offsets is None:
+        raise ValueError("`include_last_offset` says how `offsets` are meant; there are none.")
+    if offsets is not None and lengths is not None:
+        raise ValueError("`offsets` and `lengths` say the same thing: pass one of them.")
+    parts = None if offsets is not None or lengths is not None else _ragged(ids)
+    if parts is not None:
+        sizes = [len(part) for part in parts]
+        flat, padding_id = _check.ids(_joined("ids", parts), num_rows, mode, padding_id)
+        if flat.ndim != 1:
+            raise ValueError(f"`ids` must be an array or a list of 1-D bags. Received: a list of {flat.ndim}-D bags.")
+        if weights is not None:
+            weights = _weight_parts(weights, sizes)
+        return flat, _starts_of_lengths(np.array(sizes, np.intp)), _weights(weights, flat.shape), padding_id
+    flat, padding_id = _check.ids(ids, num_rows, mode, padding_id)
+    weights = _weights(weights, flat.shape)
+    if offsets is None and lengths is None:
+        if flat.ndim < 2:
+            raise ValueError(
+                f"{flat.ndim}-D `ids` need `offsets` or `lengths`, which say where bags begin; one bag is ids[None]. "
+                f"Received: shape {flat.shape}."
+            )
+        return flat, None, weights, padding_id
+    name = "offsets" if lengths is None else "lengths"
+    if flat.ndim != 1:
+        raise ValueError(f"`ids` with `{name}` must have 1 dimension. Received: shape {flat.shape}.")
+    if offsets is not None:
+        return flat, _starts_of_offsets(offsets, len(flat), include_last_offset, out), weights, padding_id
+    sizes_array = _integers("lengths", lengths)
+    if sizes_array.min(initial=0) < 0:
+        first = int(np.argmax(sizes_array < 0))
+        raise ValueError(f"`lengths` must not be negative. Received: lengths[{first}] = {sizes_array[first]}.")
+    starts = _starts_of_lengths(sizes_array)
+    if starts[-1] != len(flat) or starts.min() < 0:
+        total = sum(sizes_array.tolist())
+        raise ValueError(f"`lengths` must add up to len(ids) = {len(flat)}. Received: a sum of {total}.")
+    return flat, starts, weights, padding_id
+
+
+def _ragged(ids: Any) -> Sequence[Any] | None:
+    """The sequences of a list of bags; None when it is an array, a nested list of equal lengths or a flat one."""
+    if not isinstance(ids, (list, tuple)) or any(np.ndim(part) == 0 for part in ids[:1]):
+        return None
+    try:
+        sizes = {len(part) for part in ids}
+    except TypeError:
+        return None     # sequences and numbers mixed: np.asarray words it
+    if len(sizes) == 1 and not isinstance(ids[0], np.ndarray):
+        return None
+    return ids
+
+
+def _joined(name: str, parts: Sequence[Any]) -> Any:
+    """The bags' items one after the other."""
+    if parts and all(type(part) is np.ndarray for part in parts):
+        for position, part in enumerate(parts):
+            if part.ndim != 1:
+                raise ValueError(
+                    f"`{name}` must be a list of 1-D bags. Received: {name}[{position}] of shape {part.shape}."
+                )
+        return np.concatenate(parts)
+    return list(chain.from_iterable(parts))
+
+
+def _starts_of_lengths(lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    starts = np.zeros(len(lengths) + 1, np.intp)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def _starts_of_offsets(offsets: Any, count: int, include_last: bool | None, out: Any) -> NDArray[np.intp]:
+    """A private copy of the offsets, checked, with the end of the last bag."""
+    starts = _integers("offsets", offsets)
+    if include_last is None:
+        # only the shape of `out` tells the two forms apart: an offset at the end may also begin a last, empty bag
+        include_last = isinstance(out, np.ndarray) and out.ndim == 2 and len(out) == len(starts) - 1
+    if not include_last:
+        starts = np.append(starts, count)
+    elif not len(starts):
+        raise ValueError("`offsets` with `include_last_offset` must have one number at least: the end of the last bag.")
+    elif starts[-1] != count:
+        raise ValueError(
+            f"`offsets` with `include_last_offset` must end with len(ids) = {count}. Received: {starts[-1]} at the end."
+        )
+    if starts[0] != 0:
+        raise ValueError(
+            f"`offsets` must begin with 0, where the first bag begins. Received: {starts[0]} at the beginning."
+            if len(starts) > 1
+            else f"`offsets` must not be empty when there are ids. Received: {count} ids."
+        )
+    falls = np.diff(starts) < 0
+    if falls.any():
+        first = int(np.argmax(falls)) + 1
+        if first == len(starts) - 1 and not include_last:
+            raise ValueError(
+                f"`offsets` must not pass len(ids) = {count}. Received: offsets[{first - 1}] = {starts[first - 1]}."
+            )
+        raise ValueError(
+            f"`offsets` must not decrease. Received: offsets[{first - 1}] = {starts[first - 1]}, "
+            f"offsets[{first}] = {starts[first]}."
+        )
+    return starts
+
+
+def _integers(name: str, values: Any) -> NDArray[np.intp]:
+    """A private 1-D intp copy of integers."""
+    array = np.array(values)
+    if array.size == 0 and not isinstance(values, np.ndarray):
+        array = array.astype(np.intp)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"`{name}` must be integers. Received: dtype {array.dtype}.")
+    if array.ndim != 1:
+        raise ValueError(f"`{name}` must have 1 dimension. Received: shape {array.shape}.")
+    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.intp).max:
+        raise ValueError(f"`{name}` must fit into 63 bits. Received: {array.max()}.")
+    return array.astype(np.intp)
+
+
+def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Weights as contiguous float32 of the shape of the ids."""
+    if weights is None:
+        return None
+    array = np.asarray(weights)
+    if isinstance(weights, np.ma.MaskedArray) or array.dtype.kind not in "iuf":
+        raise TypeError(f"`weights` must be floats of the shape of `ids`. Received: dtype {array.dtype}.")
+    if array.shape != shape:
+        raise ValueError(f"`weights` must have the shape of `ids`, {shape}. Received: {array.shape}.")
+    return np.ascontiguousarray(array, dtype=np.float32).view(np.ndarray)
+
+
+def _weight_parts(weights: Any, sizes: list[int]) -> Any:
+    """The weights of a list of bags one after the other, when each bag has as many as it has ids."""
+    if not isinstance(weights, (list, tuple)) or len(weights) != len(sizes):
+        received = f"{len(weights)} sequences" if isinstance(weights, (list, tuple)) else type(weights).__name__
+        raise ValueError(f"`weights` must be a list of {len(sizes)} sequences, as `ids` is. Received: {received}.")
+    for position, (part, size) in enumerate(zip(weights, sizes, strict=True)):
+        if len(part) != size:
+            raise ValueError(
+                f"`weights` must have a number for each id. Received: {len(part)} in weights[{position}], "
+                f"{size} in ids[{position}]."
+            )
+    joined = _joined("weights", weights)
+    return np.zeros(0, np.float32) if len(joined) == 0 else joined
