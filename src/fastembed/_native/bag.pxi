@@ -290,6 +290,13 @@ cdef int _bag(
     else:
         job.starts = <const ptrdiff_t*>np.PyArray_DATA(starts)
         job.bags = np.PyArray_SIZE(starts) - 1
+    # as in _gather: Python code ran after the shapes were compared
+    if (
+        np.PyArray_NBYTES(out) != job.bags * job.dim * 4
+        or (starts is not None and job.starts[job.bags] > total)
+        or (weights is not None and np.PyArray_SIZE(weights) != total)
+    ):
+        raise ValueError("the shape or dtype of an argument was changed during the call.")
     job.reduce = reduce
     job.out = <float*>np.PyArray_DATA(out)
     job.which = NULL

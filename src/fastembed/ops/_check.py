@@ -28,11 +28,7 @@ def table(table: Any) -> NDArray[np.float32]:
         raise TypeError(f"`table` must be a float32 array (V, D). Received: dtype {table.dtype}; {fix}.")
     if table.ndim != 2:
         raise ValueError(f"`table` must have 2 dimensions (V, D). Received: shape {table.shape}.")
-    if not (table.dtype.isnative and table.flags.c_contiguous and table.flags.aligned):
-        if not table.dtype.isnative:
-            layout = "of foreign byte order"
-        else:
-            layout = "that is not aligned" if table.flags.c_contiguous else f"with strides {table.strides}"
+    if layout := _unfit_layout(table):
         raise ValueError(
             f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
         )
@@ -67,9 +63,10 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
     if not fine.all():
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
+        limit = f"2**{np.finfo(ids.dtype).nmant + 1}"
         raise ValueError(
-            f"{place} = {ids[first]} is no id: it is not a whole number, or is past 2**{np.finfo(ids.dtype).nmant + 1}, from "
-            f"where {ids.dtype} does not hold every one; pass integer ids."
+            f"{place} = {ids[first]} is no id: it is not a whole number, or is past {limit}, from where {ids.dtype} does "
+            "not hold every one; pass integer ids."
         )
     return ids.astype(np.int64)
 
@@ -87,13 +84,11 @@ def output(
         raise ValueError(
             f"`{name}` must have shape {shape}, ids.shape{'' if is_mask else ' + (D,)'}. Received: {out.shape}."
         )
-    if not (out.dtype.isnative and out.flags.c_contiguous and out.flags.aligned):
-        raise ValueError(
-            f"`{name}` must be C-contiguous, aligned and of native byte order. Received: strides {out.strides}."
-        )
+    if layout := _unfit_layout(out):
+        raise ValueError(f"`{name}` must be C-contiguous, aligned and of native byte order. Received: one {layout}.")
     if not out.flags.writeable:
         raise ValueError(f"`{name}` must be writable. Received: a read-only array.")
-    apart(name, out, table=table, ids=ids)
+    apart(name, out, **inputs)
     return out.view(np.ndarray)
 
 
@@ -159,6 +154,15 @@ def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> In
 
 def _place(where: Sequence[int]) -> str:
     return f"indices[{','.join(map(str, where))}]" if where else "indices"
+
+
+def _unfit_layout(array: NDArray[Any]) -> str:
+    """What keeps the kernel from using the memory of this array as it is; nothing when it can."""
+    if not array.dtype.isnative:
+        return "of foreign byte order"
+    if not array.flags.c_contiguous:
+        return f"with strides {array.strides}"
+    return "" if array.flags.aligned else "that is not aligned"
 
 
 def _kind(value: Any) -> str:
