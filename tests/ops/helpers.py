@@ -1,0 +1,80 @@
+"""What the tests of the array functions share: tables whose every bit is random, bitwise equality, subprocesses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SANITIZED = "san.so" in os.environ.get("LD_PRELOAD", "")
+SCALE = int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+
+# around every width at which the copying of a row changes: whole vectors of 4, 8 and 16 columns, and what is left over
+DIMS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 300, 1024)
+DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+MODES = ("raise", "clip", "wrap", "zero")
+
+
+def random_table(num_rows: int, dim: int, seed: int = 0) -> NDArray[np.float32]:
+    """Random bits: NaNs with payloads, infinities, subnormals and negative zeros among them."""
+    bits = np.random.default_rng(seed).integers(0, 2**32, (num_rows, dim), np.uint32)
+    return bits.view(np.float32)
+
+
+def same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+    """Whether two float32 arrays have one shape and the same bits."""
+    assert (a.dtype, b.dtype) == (np.float32, np.float32)
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def bad_id_text(where: tuple[int, ...], value: int, num_rows: int) -> str:
+    """The whole text of the IndexError about this id."""
+    place = f"indices[{','.join(map(str, where))}]" if where else "indices"
+    if num_rows == 0:
+        why = "the table has no rows."
+    elif value < 0:
+        why = (
+            "negative ids do not count from the end. If it marks padding, name it to gather_with_mask as padding_id; "
+            'mode="clip", "wrap" or "zero" accepts any id.'
+        )
+    else:
+        why = (
+            f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
+            'mode="clip", "wrap" or "zero" accepts any id.'
+        )
+    return f"{place} = {value} is not in [0, {num_rows}): {why}"
+
+
+def unaligned(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy that begins one byte past an aligned address."""
+    raw = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    copy = raw[: array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def run_python(
+    code: str, *arguments: str, options: tuple[str, ...] = (), timeout: float = 120, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script in a fresh interpreter that finds fastembed where this one does."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("FASTEMBED_NUM_THREADS", "OMP_NUM_THREADS")}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment.update(env or {})
+    return subprocess.run(
+        [sys.executable, *options, "-c", code, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def assert_clean(done: subprocess.CompletedProcess[str], stdout: str = "") -> None:
+    """Asserts status 0, nothing on stderr, and exactly this on stdout."""
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", stdout)
