@@ -77,6 +77,7 @@ cdef inline np.ndarray _new_array(int ndim, np.npy_intp* shape, int type_number)
 
 @cython.final
 @cython.internal
+@cython.auto_pickle(False)
 cdef class _Lease:
     """Holds a recycler's block for the arrays over it; the last of them gives it back by letting this die."""
     cdef Block block

@@ -96,9 +96,9 @@ def _bag(
     if not keep:
         return result
     if reduce == "max":
-        result = rows[0]
+        result[:] = rows[0]
         for row in rows[1:]:
-            result = np.where((row > result) | (np.isnan(row) & ~np.isnan(result)), row, result)
+            np.copyto(result, row, where=(row > result) | (np.isnan(row) & ~np.isnan(result)))
         return result
     scales = np.ones(len(keep), np.float32) if weights is None else weights[keep]
     divisor = np.float32(0)
@@ -107,6 +107,6 @@ def _bag(
         divisor = divisor + (scale * scale if reduce == "sqrtn" else scale)
     if weights is None:
         divisor = np.float32(len(keep))
-    if reduce == "sum":
-        return result
-    return result / (np.sqrt(divisor) if reduce == "sqrtn" else divisor)
+    if reduce != "sum":
+        result = result / (np.sqrt(divisor) if reduce == "sqrtn" else divisor)
+    return result
