@@ -143,7 +143,7 @@ def _group_quota(group: Path) -> float | None:
             quota = (group / "cpu.cfs_quota_us").read_text().strip()
             period = (group / "cpu.cfs_period_us").read_text().strip()
         return int(quota) / int(period) if quota != "max" and int(quota) > 0 else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return None
 
 
