@@ -65,8 +65,8 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
         place = _place([int(i) for i in first])
         limit = f"2**{np.finfo(ids.dtype).nmant + 1}"
         raise ValueError(
-            f"{place} = {ids[first]} is no id: it is not a whole number, or is past {limit}, from where {ids.dtype} does "
-            "not hold every one; pass integer ids."
+            f"{place} = {ids[first]} is no id: it is not a whole number, or is past {limit}, from where "
+            f"{ids.dtype} does not hold every one; pass integer ids."
         )
     return ids.astype(np.int64)
 
