@@ -58,11 +58,10 @@ def bags(
     if sizes_array.min(initial=0) < 0:
         first = int(np.argmax(sizes_array < 0))
         raise ValueError(f"`lengths` must not be negative. Received: lengths[{first}] = {sizes_array[first]}.")
-    starts = _starts_of_lengths(sizes_array)
-    if starts[-1] != len(flat) or starts.min() < 0:
-        total = sum(sizes_array.tolist())
+    total = sum(sizes_array.tolist())  # Python's, which does not wrap
+    if total != len(flat):
         raise ValueError(f"`lengths` must add up to len(ids) = {len(flat)}. Received: a sum of {total}.")
-    return flat, starts, weights, padding_id
+    return flat, _starts_of_lengths(sizes_array), weights, padding_id
 
 
 def _ragged(ids: Any) -> Sequence[Any] | None:
@@ -116,7 +115,7 @@ def _starts_of_offsets(offsets: Any, count: int, include_last: bool | None, out:
             if len(starts) > 1
             else f"`offsets` must not be empty when there are ids. Received: {count} ids."
         )
-    falls = np.diff(starts) < 0
+    falls = starts[1:] < starts[:-1]  # not np.diff, which wraps
     if falls.any():
         first = int(np.argmax(falls)) + 1
         if first == len(starts) - 1 and not include_last:
