@@ -118,15 +118,28 @@ private:
                 wake_.notify_one();
     }
 
-    // No worker may join any more; those inside a block are waited for, since they write to the caller's arrays.
+    // No worker may join any more; those inside a block are waited for, since they write to the caller's arrays. One
+    // that lost its processor to another process comes back sooner when this thread sleeps: the idle processor takes it.
     void close() {
         uint64_t word = word_.fetch_and(~(uint64_t(0xffff) * SEAT), std::memory_order_acq_rel);
-        for (int spins = 0; working(word); ++spins) {
-            if (spins < 1000)
-                relax();
-            else
-                std::this_thread::yield();
+        for (int spins = 0; working(word) && spins < 2000; ++spins) {
+            relax();
             word = word_.load(std::memory_order_acquire);
+        }
+        if (!working(word))
+            return;
+        std::unique_lock<std::mutex> hold(close_mutex_);
+        closing_.store(true);
+        closed_.wait(hold, [this] { return !working(word_.load()); });
+        closing_.store(false);
+    }
+
+    // The other side of close(): this worker no longer touches the job, which may be gone from here on.
+    void leave() {
+        word_.fetch_sub(WORKING);
+        if (closing_.load()) {
+            std::lock_guard<std::mutex> hold(close_mutex_);
+            closed_.notify_one();
         }
     }
 
@@ -191,7 +204,7 @@ private:
                     break;
                 job.body(job.context, block);
             }
-            word_.fetch_sub(WORKING, std::memory_order_acq_rel);    // from here on the job may be gone
+            leave();
         }
     }
 
@@ -225,6 +238,9 @@ private:
     std::atomic<int> started_{0};
     std::mutex sleep_mutex_;
     std::condition_variable wake_;
+    std::atomic<bool> closing_{false};      // whether the caller sleeps until the last worker leaves
+    std::mutex close_mutex_;
+    std::condition_variable closed_;
     std::mutex lifecycle_;                  // of workers_
     std::vector<std::thread> workers_;
 };
