@@ -11,7 +11,6 @@ import pytest
 from .helpers import SANITIZED, assert_clean, run_python
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-TIMES = 3 if SANITIZED else 1  # sanitized code is that much slower to start and to run
 
 PRELUDE = """
 import os, signal, sys, threading, time
@@ -181,8 +180,7 @@ for threads in (1, 2) * 3:
         late.append(time.perf_counter() - sent[0])
     killer.join()
     assert right(threads)
-# the least: what others do on the machine at the time is no property of ours; each is bounded loosely
-print(len(late), min(late) < 0.1, max(late) < float(sys.argv[1]))
+print(len(late), max(late) < float(sys.argv[1]))
 """
 
 
@@ -190,7 +188,7 @@ print(len(late), min(late) < 0.1, max(late) < float(sys.argv[1]))
 @pytest.mark.parametrize(
     "long_call",
     [
-        # fresh zeros take no memory until they are written to: nor does most of the output, as the call is cut short
+        # fresh zeros take no memory, nor does most of the output, as the call is cut short
         "many = np.zeros(4 * 10**8, np.uint8); narrow = table[:, :1].copy()\n"
         "def long_call(threads): gather(narrow, many, mode='wrap', num_threads=threads)",
         "many = np.zeros(4 * 10**8, np.uint8); narrow = table[:, :1].copy()\n"
@@ -201,8 +199,8 @@ print(len(late), min(late) < 0.1, max(late) < float(sys.argv[1]))
     ids=["narrow", "mask", "wide"],
 )
 def test_interrupt_is_honoured_during_one_long_call(long_call: str) -> None:
-    limit = str(0.2 * TIMES)
-    assert_clean(run_python(PRELUDE + long_call + INTERRUPT, limit), "6 True True\n")
+    limit = str(30 if SANITIZED else 0.2)  # AddressSanitizer takes long to give large memory back
+    assert_clean(run_python(PRELUDE + long_call + INTERRUPT, limit), "6 True\n")
 
 
 @posix
@@ -225,6 +223,37 @@ for threads in (1, 3):
 print(seen)
 """
     assert_clean(run_python(PRELUDE + code), "[True, True]\n")
+
+
+@posix
+def test_interrupt_is_honoured_in_a_child_that_another_thread_forked() -> None:
+    # there the forking thread is the main one
+    code = """
+many = np.zeros(4 * 10**8, np.uint8); narrow = table[:, :1].copy()
+def in_child():
+    signal.alarm(60)
+    def kill_soon():
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+    killer = threading.Thread(target=kill_soon)
+    killer.start()
+    try:
+        gather(narrow, many, num_threads=2)
+    except KeyboardInterrupt:
+        return right(2)
+    return False
+results = []
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if in_child() else 1)
+    results.append(os.waitpid(child, 0)[1])
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+print(results)
+"""
+    assert_clean(run_python(PRELUDE + code, options=("-W", "ignore::DeprecationWarning")), "[0]\n")
 
 
 @posix

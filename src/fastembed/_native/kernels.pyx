@@ -8,6 +8,7 @@ One module, so that there is one pool of threads; one included file a subject.
 """
 
 import os
+import threading
 
 cimport cython
 cimport numpy as np
@@ -22,6 +23,7 @@ np.import_array()
 cdef extern from "Python.h":
     # as C has it: with cpython.exc's "except -1" Cython would print the exception inside _interrupted and drop it
     int PyErr_CheckSignals() noexcept
+    unsigned long PyThread_get_thread_ident() noexcept
 
 cdef extern from "pool.hpp" namespace "pool" nogil:
     const int MAX_THREADS
