@@ -1,6 +1,6 @@
 """`python -m benchmarks`: every workload and every library installed, into benchmarks/results/.
 
-With --check: only compare the results of fastembed with each library's, on small shapes, without timing.
+With one of --check, --shapes, --scaling, --pool or --ragged: that study instead.
 """
 
 from __future__ import annotations
@@ -8,37 +8,60 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.plot import save_plot
-from fastembed import _bench
+from benchmarks import plot, pool, ragged, scaling, shapes
+from fastembed import _bench, ops
 from fastembed._bench import report, workloads
+from fastembed._bench.limit import compiled
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare results only, on small shapes; writes nothing")
+    study = parser.add_mutually_exclusive_group()
+    study.add_argument("--check", action="store_true", help="compare results only, on small shapes; writes nothing")
+    study.add_argument("--shapes", action="store_true", help="gathers of many widths, heights, ids and dtypes")
+    study.add_argument("--scaling", action="store_true", help="time per id from small to large, and its jumps")
+    study.add_argument("--pool", action="store_true", help="the threads against OpenMP: idle, contended, forked")
+    study.add_argument("--ragged", action="store_true", help="pooled sentences against model2vec")
     parser.add_argument("--only", nargs="+", metavar="W", choices=workloads.WORKLOADS, help="these workloads only")
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="these libraries only")
     parser.add_argument("--small", action="store_true", help="small shapes and few pairs: to try the harness itself")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the files go")
     args = parser.parse_args(argv)
     if args.check:
         return 1 if _bench.check(tell) else 0
-    plan = _bench.FULL
-    if args.only:
-        plan = replace(plan, workloads=tuple(args.only))
-    if args.small:
-        plan = replace(plan, small=True, processes=1, rounds=1, seconds=0.01, repeats=0)
-    figures = _bench.run(plan, tell)
     args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    (args.results / "results.md").write_text(report.markdown(figures), encoding="utf-8")
-    save_plot(figures, args.results / "speedup.png")
+    for module in (shapes, scaling, pool, ragged):
+        if getattr(args, module.__name__.rpartition(".")[2]):
+            return module.main(args.results, args.small, args.peers, tell)
+    plan = replace(_bench.FULL, threads=(1, ops.get_num_threads()), peers=args.peers and tuple(args.peers))
+    if args.only:
+        plan = replace(plan, workloads=tuple(workloads.WORKLOADS[name] for name in args.only))
+    if args.small:
+        plan = replace(plan, workloads=tuple(one.small() for one in plan.workloads), processes=1, rounds=1)
+        plan = replace(plan, seconds=0.01, repeats=0, patience=0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        limit = compiled(HERE / "limit.c", Path(folder))
+        if limit is None:
+            tell("no C compiler for this processor: T_lim is left out")
+        figures = _bench.run(replace(plan, limit=limit and str(limit)), tell)
+    write(figures, args.results)
     print(report.text(figures))
     return 1 if figures["errors"] else 0
+
+
+def write(figures: dict[str, Any], folder: Path) -> None:
+    (folder / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(report.markdown(figures), encoding="utf-8")
+    plot.save_speedup(figures, folder / "speedup.png")
+    plot.save_latency(figures, folder / "latency.png")
 
 
 def tell(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -11,7 +12,7 @@ from fastembed._bench import peers
 from fastembed._versions import versions
 
 # Where the name to import and the name to install differ.
-_DISTRIBUTIONS = {"fastembed": "fastembed-gather"}
+_DISTRIBUTIONS = {"fastembed": ("fastembed-gather",), "tensorflow": ("tensorflow", "tensorflow-cpu")}
 
 
 def describe() -> dict[str, str]:
@@ -26,10 +27,10 @@ def describe() -> dict[str, str]:
 
 def version_of(peer: str) -> str:
     """The installed version of a peer, or "" where it is not installed under its own name."""
-    try:
-        return importlib.metadata.version(_DISTRIBUTIONS.get(peer, peer))
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+    for name in _DISTRIBUTIONS.get(peer, (peer,)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return ""
 
 
 def _processor() -> str:
@@ -46,6 +47,12 @@ def _caches() -> str:
         if _read(folder / "type") != "Instruction":
             found.append(f"L{_read(folder / 'level')} {_read(folder / 'size')}")
     return ", ".join(found)
+
+
+def last_cache_bytes() -> int:
+    """The size of the first CPU's largest cache; 0 where the system does not say."""
+    sizes = [_read(file) for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
+    return max((int(size[:-1]) << (10 if size.endswith("K") else 20) for size in sizes if size[:-1].isdigit()), default=0)
 
 
 def _read(path: str | Path) -> str:

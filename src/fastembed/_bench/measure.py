@@ -9,13 +9,14 @@ import time
 import timeit
 from dataclasses import dataclass
 
-from fastembed._bench.peers import Call
+from fastembed._bench.limit import evictor
+from fastembed._bench.operations import Call
 
 # The clock and the loop around a call are lost in a sample of this many seconds.
 _SAMPLE_SECONDS = 0.0005
 _MAX_PAIRS = 200
 # A round is foreign-used when other processes took more than this share of one CPU: about what an idle system takes.
-_FOREIGN_SHARE = 0.06
+FOREIGN_SHARE = 0.06
 
 
 @dataclass
@@ -31,17 +32,36 @@ class Round:
     repeated: int = 0
 
 
-def paired_round(base: Call, peer: Call, seconds: float, repeats: int) -> Round:
-    """Time baseline and peer in turn for about so many seconds.
+class Quiet:
+    """Waits for moments in which nobody else uses the machine, `patience` seconds in all."""
+
+    def __init__(self, patience: float) -> None:
+        self._left = patience
+
+    def wait(self) -> None:
+        """Return when the machine has been quiet for a fifth of a second, or the patience is used up."""
+        while self._left > 0:
+            started, before = time.perf_counter(), foreign_seconds()
+            time.sleep(0.2)
+            after, took = foreign_seconds(), time.perf_counter() - started
+            # two hundredths of a second: as little as the system's clock tells apart
+            if before is None or after is None or after - before <= 0.02:
+                return
+            self._left -= took
+
+
+def paired_round(base: Call, peer: Call, seconds: float, repeats: int, cold: bool = False) -> Round:
+    """Time baseline and peer in turn for about so many seconds; when `cold`, with emptied caches every time.
 
     When others used the machine meanwhile it is done again, at most `repeats` times; the quietest round is kept.
     """
-    timers = [timeit.Timer(call.statement, globals=dict(call.names)) for call in (base, peer)]
-    numbers = [_calls_a_sample(timer) for timer in timers]
+    setup, names = ("evict()", {"evict": evictor().max}) if cold else ("pass", {})
+    timers = [timeit.Timer(call.statement, setup, globals={**call.names, **names}) for call in (base, peer)]
+    numbers = [1 if cold else _calls_a_sample(timer) for timer in timers]
     rounds: list[Round] = []
     while True:
         rounds.append(_one_round(timers, numbers, seconds))
-        if rounds[-1].foreign is None or rounds[-1].foreign <= _FOREIGN_SHARE or len(rounds) > repeats:
+        if rounds[-1].foreign is None or rounds[-1].foreign <= FOREIGN_SHARE or len(rounds) > repeats:
             break
     best = min(rounds, key=lambda round_: round_.foreign or 0.0)
     best.repeated = len(rounds) - 1
@@ -71,7 +91,7 @@ def peak_memory() -> float | None:
 
 def _one_round(timers: list[timeit.Timer], numbers: list[int], seconds: float) -> Round:
     samples: tuple[list[float], list[float]] = ([], [])
-    used_before, started = _foreign_seconds(), time.perf_counter()
+    used_before, started = foreign_seconds(), time.perf_counter()
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -84,7 +104,7 @@ def _one_round(timers: list[timeit.Timer], numbers: list[int], seconds: float) -
     finally:
         if enabled:
             gc.enable()
-    wall, used_after = time.perf_counter() - started, _foreign_seconds()
+    wall, used_after = time.perf_counter() - started, foreign_seconds()
     # The system counts in hundredths of a second: below a round of a tenth that says nothing.
     known = used_before is not None and used_after is not None and wall >= 0.1
     foreign = max(0.0, used_after - used_before) / wall if known else None  # type: ignore[operator]
@@ -96,7 +116,7 @@ def _calls_a_sample(timer: timeit.Timer) -> int:
     return max(1, int(_SAMPLE_SECONDS / max(statistics.median(timer.repeat(3, 1)), 1e-9)))
 
 
-def _foreign_seconds() -> float | None:
+def foreign_seconds() -> float | None:
     """CPU seconds that everybody but this process has used so far, those taken by a hypervisor included."""
     try:
         with open("/proc/stat") as file:

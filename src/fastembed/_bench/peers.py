@@ -1,51 +1,26 @@
-"""How each library looks rows up, at its best settings, with a given number of threads.
+"""How each library does each operation, at its best settings, with a given number of threads.
 
-Each peer gives, for each operation it knows, the statement a user would write; timeit runs that very text, so that a
-call of 300 ns is not measured through a wrapper of 100. Operations: "gather" (fresh output), "out" (the same output
-array each time), "mask" (fresh rows and `ids != 0`), "layer" (fastembed's layer, on the smallest workload).
+A peer is a function (table, ids, threads) -> {operation: the statement its user would write}. It runs in a process of
+its own, so that it may set threads for the whole process, before its library is imported where that is the only way.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fastembed._bench.compiled_peers import jax, numba
 from fastembed._bench.onnx_model import gather_model
-
-Table = NDArray[np.float32]
-Ids = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A statement and the names in it; `result` turns what it gives into NumPy arrays, rows first."""
-
-    statement: str
-    names: Mapping[str, Any]
-    result: Callable[[Any], tuple[Any, ...]] = field(default=lambda value: (value,))
-
-    def run(self) -> tuple[Any, ...]:
-        return self.result(eval(self.statement, dict(self.names)))
-
-
-def numpy_baseline(table: Table, ids: Ids) -> dict[str, Call]:
-    """What every operation is paired with: the plain NumPy a user would write."""
-    names = {"take": np.take, "table": table, "ids": ids}
-    gather = Call("take(table, ids, axis=0)", names)
-    mask = Call("(take(table, ids, axis=0), ids != 0)", names, tuple)
-    return {"gather": gather, "out": gather, "mask": mask, "layer": gather}
+from fastembed._bench.operations import Call, Ids, Table, output
 
 
 def _numpy(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     # mode="raise", the default, makes NumPy gather into a buffer and copy it to `out`
-    names = {"take": np.take, "table": table, "ids": ids, "out": _output(table, ids)}
+    names = {"take": np.take, "table": table, "ids": ids, "out": output(table, ids)}
     return {"out": Call("take(table, ids, axis=0, out=out, mode='clip')", names)}
 
 
@@ -53,11 +28,14 @@ def _fastembed(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     from fastembed import ops
 
     ops.set_num_threads(threads)
-    names = {"gather": ops.gather, "with_mask": ops.gather_with_mask, "table": table, "ids": ids}
+    names = {"gather": ops.gather, "with_mask": ops.gather_with_mask, "mask": ops.mask, "bag": ops.embedding_bag}
+    names |= {"table": table, "ids": ids}
     calls = {
         "gather": Call("gather(table, ids)", names),
-        "out": Call("gather(table, ids, out=out)", {**names, "out": _output(table, ids)}),
-        "mask": Call("with_mask(table, ids)", names, tuple),
+        "out": Call("gather(table, ids, out=out)", {**names, "out": output(table, ids)}),
+        "gather+mask": Call("with_mask(table, ids)", names, tuple),
+        "mask": Call("mask(ids)", names),
+        "bag": Call("bag(table, ids, padding_id=0)", names),
     }
     if table.size < 100:
         from fastembed.layers import Embedding
@@ -72,19 +50,47 @@ def _torch(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(threads)
     torch.inference_mode().__enter__()
-    out = _output(table, ids)
+    out = output(table, ids)
+    if ids.dtype not in (np.int32, np.int64):   # what torch takes; its user converts
+        ids = ids.astype(np.int64)
     names = {
         "embedding": torch.nn.functional.embedding,
+        "embedding_bag": torch.nn.functional.embedding_bag,
         "index_select": torch.index_select,
         "table": torch.from_numpy(table),
         "ids": torch.from_numpy(ids),
         "flat": torch.from_numpy(ids).view(-1),
         "out": torch.from_numpy(out).view(-1, table.shape[1]),
     }
+
+    def to_numpy(tensor: Any) -> tuple[Any, ...]:
+        return (tensor.numpy(),)
+
     return {
-        "gather": Call("embedding(ids, table)", names, lambda rows: (rows.numpy(),)),
+        "gather": Call("embedding(ids, table)", names, to_numpy),
         "out": Call("index_select(table, 0, flat, out=out)", names, lambda _: (out,)),
-        "mask": Call("(embedding(ids, table), ids != 0)", names, lambda both: (both[0].numpy(), both[1].numpy())),
+        "gather+mask": Call(
+            "(embedding(ids, table), ids != 0)", names, lambda both: (both[0].numpy(), both[1].numpy())
+        ),
+        "mask": Call("ids != 0", names, to_numpy),
+        "bag": Call("embedding_bag(ids, table, mode='mean', padding_idx=0)", names, to_numpy),
+    }
+
+
+def _tensorflow(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
+    tensorflow: Any = importlib.import_module("tensorflow")
+    tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    if ids.dtype not in (np.int32, np.int64):
+        ids = ids.astype(np.int32)
+    names = {"gather": tensorflow.gather, "not_equal": tensorflow.not_equal}
+    names |= {"table": tensorflow.constant(table), "ids": tensorflow.constant(ids)}
+    return {
+        "gather": Call("gather(table, ids)", names, lambda rows: (rows.numpy(),)),
+        "gather+mask": Call(
+            "(gather(table, ids), not_equal(ids, 0))", names, lambda both: (both[0].numpy(), both[1].numpy())
+        ),
+        "mask": Call("not_equal(ids, 0)", names, lambda mask: (mask.numpy(),)),
     }
 
 
@@ -93,12 +99,13 @@ def _onnxruntime(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    ids = ids.astype(np.int64, copy=False)
 
     def session(with_mask: bool) -> Any:
         return onnxruntime.InferenceSession(gather_model(with_mask), options, providers=["CPUExecutionProvider"])
 
     plain = session(False)
-    out = _output(table, ids)
+    out = output(table, ids)
     binding = plain.io_binding()
     binding.bind_cpu_input("table", table)
     binding.bind_cpu_input("ids", ids)
@@ -108,65 +115,7 @@ def _onnxruntime(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     return {
         "gather": Call("run(None, feed)", names, tuple),
         "out": Call("run_bound(binding)", names, lambda _: (out,)),
-        "mask": Call("run_masked(None, feed)", names, tuple),
-    }
-
-
-@functools.cache
-def _numba_kernels() -> tuple[Any, Any, Any]:
-    """gather, fill and masked on flat ids, compiled once a process; they check the ids, as everybody else does."""
-    numba: Any = importlib.import_module("numba")
-    prange = numba.prange
-
-    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
-    def fill(table: Any, ids: Any, out: Any) -> Any:
-        bad = 0
-        for i in prange(ids.size):
-            row = ids[i]
-            if 0 <= row < table.shape[0]:
-                for j in range(table.shape[1]):
-                    out[i, j] = table[row, j]
-            else:
-                bad += 1
-        if bad:
-            raise IndexError
-        return out
-
-    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
-    def masked(table: Any, ids: Any) -> Any:
-        out = np.empty((ids.size, table.shape[1]), np.float32)
-        mask = np.empty(ids.size, np.bool_)
-        bad = 0
-        for i in prange(ids.size):
-            row = ids[i]
-            mask[i] = row != 0
-            if 0 <= row < table.shape[0]:
-                for j in range(table.shape[1]):
-                    out[i, j] = table[row, j]
-            else:
-                bad += 1
-        if bad:
-            raise IndexError
-        return out, mask
-
-    @numba.njit  # type: ignore[untyped-decorator]
-    def gather(table: Any, ids: Any) -> Any:
-        return fill(table, ids, np.empty((ids.size, table.shape[1]), np.float32))
-
-    return gather, fill, masked
-
-
-def _numba(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
-    numba: Any = importlib.import_module("numba")
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    gather, fill, masked = _numba_kernels()
-    out = _output(table, ids)
-    shape = out.shape
-    names = {"gather": gather, "fill": fill, "masked": masked, "table": table, "flat": ids.reshape(-1)}
-    return {
-        "gather": Call("gather(table, flat)", names, lambda rows: (rows.reshape(shape),)),
-        "out": Call("fill(table, flat, out)", {**names, "out": out.reshape(-1, shape[-1])}, lambda _: (out,)),
-        "mask": Call("masked(table, flat)", names, lambda both: (both[0].reshape(shape), both[1].reshape(ids.shape))),
+        "gather+mask": Call("run_masked(None, feed)", names, tuple),
     }
 
 
@@ -174,15 +123,13 @@ PEERS: dict[str, Callable[[Table, Ids, int], dict[str, Call]]] = {
     "fastembed": _fastembed,
     "numpy": _numpy,
     "torch": _torch,
+    "tensorflow": _tensorflow,
     "onnxruntime": _onnxruntime,
-    "numba": _numba,
+    "jax": jax,
+    "numba": numba,
 }
 
 
 def installed() -> list[str]:
     """The peers that can be imported here, without importing them."""
     return [name for name in PEERS if importlib.util.find_spec(name) is not None]
-
-
-def _output(table: Table, ids: Ids) -> Table:
-    return np.zeros((*ids.shape, table.shape[1]), np.float32)

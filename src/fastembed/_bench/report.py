@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastembed._bench.measure import FOREIGN_SHARE
+
 HEADINGS = (
     "workload",
     "operation",
     "library",
     "threads",
-    "x np.take",
+    "x NumPy",
     "quartiles",
     "time",
     "GB/s",
+    "T_lim/time",
     "call MB",
     "others",
 )
@@ -30,8 +33,9 @@ def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{case['quartiles'][0]:.2f}-{case['quartiles'][1]:.2f}",
             _duration(case["seconds"]),
             f"{case['gb_per_second']:.2f}",
+            "" if case["of_limit"] is None else f"{case['of_limit']:.2f}",
             "" if case["call_mb"] is None else f"{case['call_mb']:.0f}",
-            "" if case["worst_foreign_share"] is None else f"{case['worst_foreign_share']:.0%}",
+            _others(case["worst_foreign_share"]),
         )
         for case in report["results"]
     ]
@@ -58,12 +62,19 @@ def _notes(report: dict[str, Any]) -> list[str]:
     repeated = sum(case["repeated_rounds"] for case in report["results"])
     return [
         "",
-        '"x np.take": the median of interleaved pairs, np.take(table, ids, axis=0) being 1. '
+        '"x NumPy": the median of interleaved pairs, NumPy being 1: np.take(table, ids, axis=0) on one thread; for '
+        '"gather+mask" and `ids != 0`, for "mask" that alone, for "bag" .mean(axis=-2) on top, padding counted, for '
+        '"bag, masked" a mean without the padding.',
+        '"T_lim/time": how near to the time in which the same rows can be read and such an output be filled.',
         '"call MB": memory that one call adds at its peak.',
-        '"others": the share of a CPU that other processes used in the worst round kept; '
-        f"{repeated} rounds were repeated because of them.",
+        '"others": the share of a CPU that other processes used in the worst round kept, with a "!" where it makes the '
+        f"figure doubtful; {repeated} rounds were repeated because of them.",
         *report["errors"],
     ]
+
+
+def _others(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}" + ("!" if share > FOREIGN_SHARE else "")
 
 
 def _align(column: int, cell: str, width: int) -> str:

@@ -8,63 +8,73 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from fastembed._bench.measure import call_memory, paired_round, peak_memory
-from fastembed._bench.peers import PEERS, numpy_baseline
-from fastembed._bench.workloads import WORKLOADS
+from fastembed._bench.limit import Limit
+from fastembed._bench.measure import Quiet, call_memory, paired_round, peak_memory
+from fastembed._bench.operations import Call, Operation, operations
+from fastembed._bench.peers import PEERS
+from fastembed._bench.workloads import Workload
 
 
 def cases(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Check, and unless the job says "check" time, every workload, thread count and operation of the job.
+    """Check, and unless the job says "check" time, every workload and operation of the job.
 
-    A job has "peer", "workloads" (names), "threads" (a list), "rounds", "seconds" (a round),
-    "repeats" (of a disturbed round), "small", "check". A case whose
-    result differs from NumPy's, or for a check from fastembed's, has an "error" and is not timed.
+    A job has "peer", "workloads" (their fields), "operations" (None: all), "threads", "rounds", "seconds" (a round),
+    "repeats" (of a disturbed round), "patience" (seconds to wait for a quiet machine, in all), "limit" (a library),
+    "check". A case whose result differs from NumPy's, or for a check from fastembed's, has an "error" and is not timed.
     """
-    for name in job["workloads"]:
-        workload = WORKLOADS[name].small() if job["small"] else WORKLOADS[name]
+    quiet = Quiet(job["patience"])
+    for fields in job["workloads"]:
+        workload = Workload(**{**fields, "ids_shape": tuple(fields["ids_shape"])})
         table, ids = workload.make()
-        base = numpy_baseline(table, ids)
-        for threads in job["threads"]:
-            references = [("NumPy", base)]
-            if job["check"] and job["peer"] != "fastembed":
-                references.append(("fastembed", PEERS["fastembed"](table, ids, threads)))
-            for operation, call in PEERS[job["peer"]](table, ids, threads).items():
-                case: dict[str, Any] = {
-                    "workload": name,
-                    "operation": operation,
-                    "peer": job["peer"],
-                    "threads": threads,
-                    "statement": call.statement,
-                    "rows": ids.size,
-                    "bytes": ids.size * table.shape[1] * 4,
-                }
-                result = call.run()
-                wrong = [who for who, reference in references if not _same(result, reference[operation].run())]
-                if wrong:
-                    case["error"] = f"the result differs from {wrong[0]}'s"
-                elif not job["check"]:
-                    case["rounds"] = [
-                        asdict(paired_round(base[operation], call, job["seconds"], job["repeats"]))
-                        for _ in range(job["rounds"])
-                    ]
-                    case["peak_mb"] = peak_memory()
-                    case["call_mb"] = call_memory(call)
-                yield case
+        calls = PEERS[job["peer"]](table, ids, job["threads"])
+        against = {} if job["peer"] == "fastembed" or not job["check"] else PEERS["fastembed"](table, ids, 1)
+        limit = Limit(job["limit"], job["threads"]) if job["limit"] and job["peer"] == "fastembed" else None
+        for name, operation in operations(table, ids).items():
+            if operation.of not in calls or name not in (job["operations"] or [name]):
+                continue
+            call = calls[operation.of]
+            case: dict[str, Any] = {
+                "workload": workload.name,
+                "operation": name,
+                "peer": job["peer"],
+                "threads": job["threads"],
+                "statement": call.statement,
+                "base": operation.base.statement,
+                "rows": ids.size,
+                "bytes": operation.out_bytes,
+            }
+            wrong = _first_difference(operation, call, against.get(operation.of))
+            if wrong:
+                case["error"] = f"the result differs from {wrong}'s"
+            elif not job["check"]:
+                case |= _times(operation, call, limit, quiet, job)
+            yield case
 
 
-def _same(results: tuple[Any, ...], references: tuple[Any, ...]) -> bool:
-    """The same dtypes, shapes and bits."""
-    return len(results) == len(references) and all(
-        a.dtype == b.dtype and a.shape == b.shape and np.array_equal(_bits(a), _bits(b))
-        for a, b in zip(results, references, strict=True)
-    )
+def _first_difference(operation: Operation, call: Call, fastembed: Call | None) -> str | None:
+    result = call.run()
+    if operation.wrong(result, operation.expected.run()):
+        return "NumPy"
+    return "fastembed" if fastembed is not None and operation.wrong(result, fastembed.run()) else None
 
 
-def _bits(array: Any) -> Any:
-    # -0.0 == 0.0, and NaN != NaN: bits say more
-    return array.view(np.uint32) if array.dtype == np.float32 else array
+def _times(
+    operation: Operation, call: Call, limit: Limit | None, quiet: Quiet, job: dict[str, Any]
+) -> dict[str, Any]:
+    rounds, limits = [], []
+    for _ in range(job["rounds"]):
+        quiet.wait()
+        if limit is not None:
+            source, ids, out_bytes = operation.source, operation.rows, operation.out_bytes
+            limits.append(limit.seconds(source, ids, out_bytes, operation.cold, job["seconds"] / 4))
+        rounds.append(paired_round(operation.base, call, job["seconds"], job["repeats"], operation.cold))
+    peak = peak_memory()
+    return {
+        "rounds": [asdict(one) for one in rounds],
+        "limits": limits,
+        "peak_mb": peak,
+        "call_mb": call_memory(call),
+    }
 
 
 if __name__ == "__main__":

@@ -108,11 +108,10 @@ cdef inline int _set_padding(Rule* rule, object padding_id, np.ndarray ids) exce
     return 0
 
 
-cdef object _bad_id(BadId* bad, np.ndarray ids, ptrdiff_t num_rows):
-    """The worded IndexError for the first bad id."""
-    from fastembed.ops import _check
+cdef object _bad_id(BadId* bad, np.ndarray ids, ptrdiff_t num_rows, object word):
+    """The worded IndexError for the first bad id; `word` is as `_check.bad_id`."""
     cdef object value = <int64_t>bad.bits() if np.PyArray_ISSIGNED(ids) else bad.bits()
-    return _check.bad_id(bad.position(), value, (<object>ids).shape, num_rows)
+    return word(bad.position(), value, (<object>ids).shape, num_rows)
 
 
 cdef inline int _mode(object mode) except -1:
@@ -134,5 +133,6 @@ cdef inline np.ndarray _output(object out, str name, int type_number, ids, ptrdi
         return <np.ndarray>out
     from fastembed.ops import _check
     return _check.output(
-        name, out, type_number == np.NPY_BOOL, ids.shape + ((dim,) if dim >= 0 else ()), table=table, ids=ids
+        name, out, type_number == np.NPY_BOOL, ids.shape + ((dim,) if dim >= 0 else ()),
+        "ids.shape + (D,)" if dim >= 0 else "ids.shape", ids=ids, table=table
     )

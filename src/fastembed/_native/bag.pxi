@@ -8,6 +8,10 @@ cdef ptrdiff_t BAG_CLAIM_BYTES = 128 * 1024
 cdef ptrdiff_t GIANT_BAG_BYTES = 1024 * 1024
 # Ids of a giant bag that are checked together, then read by all threads.
 cdef ptrdiff_t GIANT_BLOCK = 16 * 1024
+# A bag of more row bytes than this is done in steps whatever the threads, so that Ctrl-C is felt between them.
+cdef ptrdiff_t LONG_BAG_BYTES = 64 * 1024 * 1024
+# Ids of a step when one thread does it: their rows stay in the second-level cache from one block of columns to the next.
+cdef ptrdiff_t LONG_BLOCK = 1024
 
 
 cdef struct Bag:
@@ -37,6 +41,16 @@ cdef struct Tally:
     # what the divisor of a bag is made of
     ptrdiff_t kept              # ids that are not padding
     float weight                # sum of their weights, or of the squares for "sqrtn"
+
+
+cdef inline ptrdiff_t _product(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
+    """a * b, or the largest number instead of one past it; neither is negative."""
+    return PTRDIFF_MAX if b > 0 and a > PTRDIFF_MAX // b else a * b
+
+
+cdef inline ptrdiff_t _row_lines(ptrdiff_t columns) noexcept nogil:
+    """Cache lines to prefetch of so many columns of a row, which may begin in the middle of a line."""
+    return min((columns * 4 + 63) // 64 + 1, <ptrdiff_t>24)
 
 
 cdef inline ptrdiff_t _bag_start(const Bag* job, ptrdiff_t bag) noexcept nogil:
@@ -69,7 +83,7 @@ cdef inline ptrdiff_t _load_rows(
 
 cdef inline void _add_rows(
     const Bag* job, float* acc, Tally* tally, const float** rows, const float* weights, ptrdiff_t count,
-    ptrdiff_t begin, ptrdiff_t end, ptrdiff_t known
+    ptrdiff_t begin, ptrdiff_t end, ptrdiff_t known, ptrdiff_t lines
 ) noexcept nogil:
     # acc[begin:end] = acc (+ or maximum) rows, in order; the first row of a maximum is taken as it is
     cdef int kind = 0
@@ -81,7 +95,7 @@ cdef inline void _add_rows(
             memcpy(acc + begin, rows[0] + begin, <size_t>(end - begin) * sizeof(float))
     elif job.weights:
         kind = 1
-    job.reduce_rows(acc, rows, weights, count, begin, end, kind, known, job.ahead, job.lines)
+    job.reduce_rows(acc, rows, weights, count, begin, end, kind, known, job.ahead, lines)
 
 
 cdef inline void _count_rows(const Bag* job, Tally* tally, const float* weights, ptrdiff_t count) noexcept nogil:
@@ -143,7 +157,7 @@ cdef void _bag_block(void* context, ptrdiff_t block) noexcept nogil:
             else:
                 _add_rows(
                     job, job.out + bag * job.dim, &tally, rows + first, weights + first, last - first,
-                    0, job.dim, kept - first
+                    0, job.dim, kept - first, job.lines
                 )
             _count_rows(job, &tally, weights + first, last - first)
             start = stop
@@ -186,7 +200,10 @@ cdef void _giant_columns(void* context, ptrdiff_t block) noexcept nogil:
     cdef GiantBlock* part = <GiantBlock*>context
     cdef ptrdiff_t begin = block * part.columns
     cdef ptrdiff_t end = min(begin + part.columns, part.job.dim)
-    _add_rows(part.job, part.acc, part.tally, part.rows, part.weights, part.count, begin, end, part.count)
+    _add_rows(
+        part.job, part.acc, part.tally, part.rows, part.weights, part.count, begin, end, part.count,
+        _row_lines(end - begin)
+    )
 
 
 cdef ptrdiff_t _load_giant_block(
@@ -205,10 +222,11 @@ cdef ptrdiff_t _load_giant_block(
 
 
 cdef int _giant_bag(Bag* job, ptrdiff_t bag, int threads) except -1:
-    """A bag too large for one thread: its ids are checked once, into private memory, and its columns are shared out."""
+    """A bag too large for a block: its ids are checked once, into private memory, and its columns are shared out."""
     cdef ptrdiff_t begin = _bag_start(job, bag)
     cdef ptrdiff_t end = _bag_start(job, bag + 1)
     cdef ptrdiff_t start, stop, count
+    cdef ptrdiff_t step = GIANT_BLOCK if threads > 1 else LONG_BLOCK
     cdef Tally tally
     cdef GiantBlock part
     cdef const float** rows = <const float**>PyMem_Malloc(GIANT_BLOCK * sizeof(float*))
@@ -226,20 +244,23 @@ cdef int _giant_bag(Bag* job, ptrdiff_t bag, int threads) except -1:
     part.rows = rows
     part.weights = weights
     # a cache line at least, and two claims a thread so that a late one is made up for
-    part.columns = max((job.dim // (2 * threads) + 15) // 16 * 16, <ptrdiff_t>16)
+    part.columns = max((job.dim // (2 * threads) + 15) // 16 * 16, <ptrdiff_t>16) if threads > 1 else job.dim
     try:
         start = begin
         while start < end and start < job.bad.position():
-            stop = min(start + GIANT_BLOCK, end)
+            stop = min(start + step, end)
             with nogil:
                 count = _load_giant_block(job, start, stop, rows, weights)
             if count < 0:
                 break
             part.count = count
-            _run(
-                _giant_columns, &part, (job.dim + part.columns - 1) // part.columns,
-                count * job.dim * 4, threads
-            )
+            if job.dim:
+                _run(
+                    _giant_columns, &part, (job.dim + part.columns - 1) // part.columns,
+                    count * job.dim * 4, threads
+                )
+            if PyErr_CheckSignals():        # each run is too short to ask
+                return -1
             _count_rows(job, &tally, weights, count)
             start = stop
         _finish(job, part.acc, &tally)
@@ -260,6 +281,7 @@ cdef int _bag(
     int reduce,
     int mode,
     int threads,
+    bint listed,            # whether the bags came as a list, by which an error names an id
 ) except -1:
     """out = the bags' reductions; all arguments exact, out and which new or checked."""
     cdef BadId bad
@@ -283,9 +305,10 @@ cdef int _bag(
         job.weights = <const float*>np.PyArray_DATA(weights)
     job.starts = NULL
     if starts is None:
-        job.length = np.PyArray_DIMS(ids)[np.PyArray_NDIM(ids) - 1]
+        axis = np.PyArray_NDIM(ids) - 1
+        job.length = np.PyArray_DIMS(ids)[axis] if axis >= 0 else 0
         job.bags = 1
-        for axis in range(np.PyArray_NDIM(ids) - 1):
+        for axis in range(axis):
             job.bags *= np.PyArray_DIMS(ids)[axis]
     else:
         job.starts = <const ptrdiff_t*>np.PyArray_DATA(starts)
@@ -297,6 +320,9 @@ cdef int _bag(
         or (weights is not None and np.PyArray_SIZE(weights) != total)
     ):
         raise ValueError("the shape or dtype of an argument was changed during the call.")
+    if total == 0:
+        np.PyArray_FILLWBYTE(out, 0)
+        return 0
     job.reduce = reduce
     job.out = <float*>np.PyArray_DATA(out)
     job.which = NULL
@@ -306,11 +332,14 @@ cdef int _bag(
     job.reduce_rows = path.reduce_rows
     row_bytes = job.dim * 4
     job.ahead = 8
-    job.lines = min((row_bytes + 63) // 64 + 1, <ptrdiff_t>24)
+    job.lines = _row_lines(job.dim)
     job.bad = &bad
     job.giant = PTRDIFF_MAX
-    if threads > 1 and which is None and job.dim >= 32:
-        job.giant = max(GIANT_BAG_BYTES, total * row_bytes // (2 * threads)) // row_bytes
+    if which is None:
+        job.giant = LONG_BAG_BYTES
+        if threads > 1 and job.dim >= 32:
+            job.giant = min(job.giant, max(GIANT_BAG_BYTES, _product(total, row_bytes) // (2 * threads)))
+        job.giant //= max(row_bytes, <ptrdiff_t>64)
     # blocks: runs of bags of about BAG_CLAIM_BYTES of rows; a bag weighs an id more, for its output
     target = max(BAG_CLAIM_BYTES // max(row_bytes, <ptrdiff_t>64), <ptrdiff_t>1)
     cdef ptrdiff_t most = min(job.bags, (total + job.bags) // target + 1)
@@ -337,7 +366,7 @@ cdef int _bag(
         if claims[blocks] < job.bags:
             blocks += 1
             claims[blocks] = job.bags
-        _run(_bag_block, &job, blocks, (total + job.bags) * max(row_bytes, <ptrdiff_t>job.id_size), threads)
+        _run(_bag_block, &job, blocks, _product(total + job.bags, max(row_bytes, <ptrdiff_t>job.id_size)), threads)
         if any_giant:
             for bag in range(job.bags):
                 if _bag_start(&job, bag + 1) - _bag_start(&job, bag) > job.giant:
@@ -346,7 +375,8 @@ cdef int _bag(
         PyMem_Free(claims)
         PyMem_Free(zeros)
     if bad.found():
-        raise _bad_id(&bad, ids, job.rule.num_rows)
+        from fastembed.ops import _bags
+        raise _bad_id(&bad, ids, job.rule.num_rows, _bags.wording(starts if listed else None))
     return 0
 
 
@@ -425,13 +455,14 @@ cdef object _embedding_bag(
         from fastembed.ops import _check
         padding_id = _check.integer("padding_id", padding_id)
     cdef object starts = None
+    cdef bint listed = False
     if not (
         _exact_table(table) and _exact_ids(ids) and np.PyArray_NDIM(<np.ndarray>ids) > 1
-        and offsets is None and lengths is None and weights is None
+        and offsets is None and lengths is None and weights is None and include_last_offset is None
     ):
         from fastembed.ops import _bags, _check
         table = _check.table(table)
-        ids, starts, weights, padding_id = _bags.bags(
+        ids, starts, weights, padding_id, listed = _bags.bags(
             ids, offsets, lengths, weights, include_last_offset, reduce, len(table), mode, padding_id, out
         )
     cdef np.npy_intp shape[np.NPY_MAXDIMS]
@@ -446,13 +477,14 @@ cdef object _embedding_bag(
     else:
         from fastembed.ops import _check
         rows = _check.output(
-            "out", out, False, tuple([shape[axis] for axis in range(ndim)]), table=table, ids=ids, weights=weights
+            "out", out, False, tuple([shape[axis] for axis in range(ndim)]),
+            "ids.shape[:-1] + (D,)" if starts is None else "(B, D)", table=table, ids=ids, weights=weights
         )
     cdef np.ndarray which = None
     if with_positions:
         which = np.PyArray_EMPTY(ndim, shape, np.NPY_INTP, 0)
         np.PyArray_FILLWBYTE(which, 0xff)       # -1 everywhere
-    _bag(table, ids, starts, weights, rows, which, padding_id, <int>number, mode_number, threads)
+    _bag(table, ids, starts, weights, rows, which, padding_id, <int>number, mode_number, threads, listed)
     if with_positions:
         return rows, which
     return rows if out is None else out

@@ -78,7 +78,8 @@ cdef int _gather(
     work = job.count * (row_bytes + job.id_size)
     _run(_gather_block, &job, (job.count + job.claim - 1) // job.claim, work, threads)
     if bad.found():
-        raise _bad_id(&bad, ids, job.rule.num_rows)
+        from fastembed.ops import _check
+        raise _bad_id(&bad, ids, job.rule.num_rows, _check.bad_id)
     return 0
 
 

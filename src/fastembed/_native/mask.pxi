@@ -44,7 +44,7 @@ def mask(ids, padding_id=0, *, out=None, num_threads=None):
     if not _exact_ids(ids):
         from fastembed.ops import _check
         _check.apart("out", out, ids=ids)
-        ids, padding_id = _check.ids(ids, 0, "wrap", padding_id)
+        ids, padding_id = _check.ids(ids, 0, "zero", padding_id)
     cdef np.ndarray marks = _output(out, "out", np.NPY_BOOL, ids, -1, ids)
     cdef Rule rule
     cdef Mask job
@@ -55,6 +55,8 @@ def mask(ids, padding_id=0, *, out=None, num_threads=None):
     job.mark = marker(job.id_size)
     job.padding_id = rule.padding_id
     job.out = <uint8_t*>np.PyArray_DATA(marks)
+    if np.PyArray_NBYTES(marks) != job.count:       # as in _gather: Python code ran after the shapes were compared
+        raise ValueError("the shape or dtype of an argument was changed during the call.")
     if not rule.has_padding:
         memset(job.out, 1, <size_t>job.count)
     else:

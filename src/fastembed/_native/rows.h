@@ -147,7 +147,7 @@ FE_INLINE void fe_reduce_vectors(float* acc, const float* const* rows, const flo
         sums[v] = *(const fe_vector*)(acc + begin + 8 * v);
     for (ptrdiff_t k = 0; k < count; ++k) {
         if (lines && k + ahead < known) {
-            const char* next = (const char*)rows[k + ahead];
+            const char* next = (const char*)(rows[k + ahead] + begin);
             for (ptrdiff_t line = 0; line < lines; ++line)
                 FE_PREFETCH_READ(next + line * 64);
         }
@@ -174,7 +174,7 @@ FE_INLINE void fe_reduce_kind(float* acc, const float* const* rows, const float*
                               ptrdiff_t lines) {
     ptrdiff_t d = begin;
 #if defined(__GNUC__)
-    for (; d + 64 <= end; d += 64, lines = 0)   /* the first pass brings the whole row */
+    for (; d + 64 <= end; d += 64, lines = 0)   /* the first pass brings all of the row that is asked for */
         fe_reduce_vectors(acc, rows, weights, count, d, 8, kind, known, ahead, lines);
     for (; d + 32 <= end; d += 32, lines = 0)
         fe_reduce_vectors(acc, rows, weights, count, d, 4, kind, known, ahead, lines);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,24 +23,34 @@ def bags(
     mode: str,
     padding_id: int | None,
     out: Any,
-) -> tuple[NDArray[np.integer], NDArray[np.intp] | None, NDArray[np.float32] | None, int | None]:
-    """Exact ids, starts (B + 1,), weights, padding id; starts is None when bags are the last axis of the ids."""
+) -> tuple[NDArray[np.integer], NDArray[np.intp] | None, NDArray[np.float32] | None, int | None, bool]:
+    """Exact ids, starts (B + 1,), weights, padding id, and whether the bags came as a list.
+
+    starts is None when bags are the last axis of the ids.
+    """
     if weights is not None and reduce == "max":
         raise ValueError('`weights` have no meaning with reduce="max": scale the table, or use another reduction.')
     if include_last_offset is not None and offsets is None:
         raise ValueError("`include_last_offset` says how `offsets` are meant; there are none.")
+    if not isinstance(include_last_offset, (bool, np.bool_, type(None))):
+        raise TypeError(f"`include_last_offset` must be True, False or None. Received: {include_last_offset!r}.")
     if offsets is not None and lengths is not None:
         raise ValueError("`offsets` and `lengths` say the same thing: pass one of them.")
+    # the caller's own arrays: what is made of them below may be a copy
+    _check.apart("out", out, ids=ids, weights=weights, offsets=offsets, lengths=lengths)
     parts = None if offsets is not None or lengths is not None else _ragged(ids)
     if parts is not None:
-        sizes = [len(part) for part in parts]
-        flat, padding_id = _check.ids(_joined("ids", parts), num_rows, mode, padding_id)
+        if out is not None:
+            for part in parts:
+                _check.apart("out", out, ids=part)
+        starts = _starts_of_lengths(np.array([len(part) for part in parts], np.intp))
+        flat, padding_id = _check.ids(_joined("ids", parts, "iuO"), num_rows, mode, padding_id, wording(starts))
         if flat.ndim != 1:
             raise ValueError(f"`ids` must be an array or a list of 1-D bags. Received: a list of {flat.ndim}-D bags.")
         if weights is not None:
-            weights = _weight_parts(weights, sizes)
-        return flat, _starts_of_lengths(np.array(sizes, np.intp)), _weights(weights, flat.shape), padding_id
-    flat, padding_id = _check.ids(ids, num_rows, mode, padding_id)
+            weights = _weight_parts(weights, np.diff(starts).tolist())
+        return flat, starts, _weights(weights, flat.shape), padding_id, True
+    flat, padding_id = _check.ids(ids, num_rows, mode, padding_id, wording(None))
     weights = _weights(weights, flat.shape)
     if offsets is None and lengths is None:
         if flat.ndim < 2:
@@ -48,12 +58,12 @@ def bags(
                 f"{flat.ndim}-D `ids` need `offsets` or `lengths`, which say where bags begin; one bag is ids[None]. "
                 f"Received: shape {flat.shape}."
             )
-        return flat, None, weights, padding_id
+        return flat, None, weights, padding_id, False
     name = "offsets" if lengths is None else "lengths"
     if flat.ndim != 1:
         raise ValueError(f"`ids` with `{name}` must have 1 dimension. Received: shape {flat.shape}.")
     if offsets is not None:
-        return flat, _starts_of_offsets(offsets, len(flat), include_last_offset, out), weights, padding_id
+        return flat, _starts_of_offsets(offsets, len(flat), include_last_offset, out), weights, padding_id, False
     sizes_array = _integers("lengths", lengths)
     if sizes_array.min(initial=0) < 0:
         first = int(np.argmax(sizes_array < 0))
@@ -61,31 +71,52 @@ def bags(
     total = sum(sizes_array.tolist())  # Python's, which does not wrap
     if total != len(flat):
         raise ValueError(f"`lengths` must add up to len(ids) = {len(flat)}. Received: a sum of {total}.")
-    return flat, _starts_of_lengths(sizes_array), weights, padding_id
+    return flat, _starts_of_lengths(sizes_array), weights, padding_id, False
+
+
+def wording(starts: NDArray[np.intp] | None) -> Callable[[int, int, Sequence[int], int], IndexError]:
+    """As `_check.bad_id`; with the starts of a list of bags, it names the bag and the place in it."""
+
+    def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> IndexError:
+        if starts is None:
+            where = _check.indices(position, shape)
+        else:
+            bag = int(np.searchsorted(starts, position, "right")) - 1
+            where = [bag, position - int(starts[bag])]
+        return _check.bad_id_at(where, value, num_rows, "embedding_bag")
+
+    return bad_id
 
 
 def _ragged(ids: Any) -> Sequence[Any] | None:
     """The sequences of a list of bags; None when it is an array, a nested list of equal lengths or a flat one."""
-    if not isinstance(ids, (list, tuple)) or any(np.ndim(part) == 0 for part in ids[:1]):
+    if not isinstance(ids, (list, tuple)):
         return None
     try:
+        if any(np.ndim(part) == 0 for part in ids[:1]):
+            return None
         sizes = {len(part) for part in ids}
-    except TypeError:
-        return None     # sequences and numbers mixed: np.asarray words it
+    except (TypeError, ValueError):
+        return None     # sequences and numbers mixed, or lists of unequal lists as bags: _check.ids words it
     if len(sizes) == 1 and not isinstance(ids[0], np.ndarray):
         return None
     return ids
 
 
-def _joined(name: str, parts: Sequence[Any]) -> Any:
-    """The bags' items one after the other."""
+def _joined(name: str, parts: Sequence[Any], kinds: str) -> Any:
+    """The bags' items one after the other; or the first array of them that is of none of these kinds, to be refused."""
+    for part in parts:
+        if isinstance(part, np.ndarray) and (part.dtype.kind not in kinds or isinstance(part, np.ma.MaskedArray)):
+            return part
     if parts and all(type(part) is np.ndarray for part in parts):
         for position, part in enumerate(parts):
             if part.ndim != 1:
                 raise ValueError(
                     f"`{name}` must be a list of 1-D bags. Received: {name}[{position}] of shape {part.shape}."
                 )
-        return np.concatenate(parts)
+        joined = np.concatenate(parts)
+        # NumPy makes floats of int64 and uint64
+        return np.concatenate(parts, dtype=object) if kinds == "iuO" and joined.dtype.kind == "f" else joined
     return list(chain.from_iterable(parts))
 
 
@@ -112,7 +143,7 @@ def _starts_of_offsets(offsets: Any, count: int, include_last: bool | None, out:
     if starts[0] != 0:
         raise ValueError(
             f"`offsets` must begin with 0, where the first bag begins. Received: {starts[0]} at the beginning."
-            if len(starts) > 1
+            if include_last or len(starts) > 1
             else f"`offsets` must not be empty when there are ids. Received: {count} ids."
         )
     falls = starts[1:] < starts[:-1]  # not np.diff, which wraps
@@ -131,7 +162,12 @@ def _starts_of_offsets(offsets: Any, count: int, include_last: bool | None, out:
 
 def _integers(name: str, values: Any) -> NDArray[np.intp]:
     """A private 1-D intp copy of integers."""
-    array = np.array(values)
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be plain integers. Received: a masked array.")
+    try:
+        array = np.array(values)
+    except ValueError:
+        raise ValueError(f"`{name}` must have 1 dimension. Received: nested lists of unequal lengths.") from None
     if array.size == 0 and not isinstance(values, np.ndarray):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
@@ -147,8 +183,15 @@ def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None
     """Weights as contiguous float32 of the shape of the ids."""
     if weights is None:
         return None
-    array = np.asarray(weights)
-    if isinstance(weights, np.ma.MaskedArray) or array.dtype.kind not in "iuf":
+    if isinstance(weights, np.ma.MaskedArray):
+        raise TypeError("`weights` must be plain floats of the shape of `ids`. Received: a masked array.")
+    try:
+        array = np.asarray(weights)
+    except ValueError:
+        raise ValueError(
+            f"`weights` must have the shape of `ids`, {shape}. Received: nested lists of unequal lengths."
+        ) from None
+    if array.dtype.kind not in "iuf":
         raise TypeError(f"`weights` must be floats of the shape of `ids`. Received: dtype {array.dtype}.")
     if array.shape != shape:
         raise ValueError(f"`weights` must have the shape of `ids`, {shape}. Received: {array.shape}.")
@@ -161,10 +204,15 @@ def _weight_parts(weights: Any, sizes: list[int]) -> Any:
         received = f"{len(weights)} sequences" if isinstance(weights, (list, tuple)) else type(weights).__name__
         raise ValueError(f"`weights` must be a list of {len(sizes)} sequences, as `ids` is. Received: {received}.")
     for position, (part, size) in enumerate(zip(weights, sizes, strict=True)):
+        if np.ndim(part) == 0:
+            raise ValueError(
+                f"`weights` must be a list of {len(sizes)} sequences, as `ids` is. "
+                f"Received: weights[{position}] = {part!r}."
+            )
         if len(part) != size:
             raise ValueError(
                 f"`weights` must have a number for each id. Received: {len(part)} in weights[{position}], "
                 f"{size} in ids[{position}]."
             )
-    joined = _joined("weights", weights)
+    joined = _joined("weights", weights, "iuf")
     return np.zeros(0, np.float32) if len(joined) == 0 else joined

@@ -6,7 +6,7 @@ The compiled functions call these only when an argument is not already exact, so
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,22 @@ def table(table: Any) -> NDArray[np.float32]:
     return table.view(np.ndarray)
 
 
-def ids(ids: Any, num_rows: int, mode: str, padding_id: int | None = None) -> tuple[NDArray[np.integer], int | None]:
-    """Contiguous native ids, the array itself or a private copy of it; and the padding id among those."""
+def ids(
+    ids: Any,
+    num_rows: int,
+    mode: str,
+    padding_id: int | None = None,
+    bad: Callable[[int, int, Sequence[int], int], IndexError] | None = None,
+) -> tuple[NDArray[np.integer], int | None]:
+    """Contiguous native ids, the array itself or a private copy of it; and the padding id among those.
+
+    `bad` words the error about an id as `bad_id` does, which it is by default.
+    """
     if isinstance(ids, np.ma.MaskedArray):
         raise TypeError("`ids` must be a plain integer array. Received: a masked array; fill it, with ids.filled(id).")
     array = ids if isinstance(ids, np.ndarray) else _from_sequence(ids)
     if array.dtype == object:
-        array, padding_id = _from_objects(array, num_rows, mode, padding_id)
+        array, padding_id = _from_objects(array, num_rows, mode, padding_id, bad or bad_id)
     if array.dtype.kind not in "iu":
         if array.size == 0 and not isinstance(ids, np.ndarray):  # an empty list says nothing of its items
             return np.zeros(array.shape, np.int64), padding_id
@@ -72,18 +81,19 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def output(
-    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], **inputs: NDArray[Any] | None
+    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], form: str, **inputs: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """A given output as a plain ndarray over the same memory, when it fits and shares none with the inputs."""
+    """A given output as a plain ndarray over the same memory, when it fits and shares none with the inputs.
+
+    `form` says in words where the shape comes from.
+    """
     dtype = np.dtype(bool if is_mask else np.float32)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be a {dtype} NumPy array of shape {shape}. Received: {_kind(out)}.")
     if out.dtype.type is not dtype.type:
         raise TypeError(f"`{name}` must be a {dtype} array of shape {shape}. Received: dtype {out.dtype}.")
     if out.shape != shape:
-        raise ValueError(
-            f"`{name}` must have shape {shape}, ids.shape{'' if is_mask else ' + (D,)'}. Received: {out.shape}."
-        )
+        raise ValueError(f"`{name}` must have shape {shape}, {form}. Received: {out.shape}.")
     if layout := _unfit_layout(out):
         raise ValueError(f"`{name}` must be C-contiguous, aligned and of native byte order. Received: one {layout}.")
     if not out.flags.writeable:
@@ -132,16 +142,26 @@ def bad_reduce(reduce: Any, mode: Any, reductions: Sequence[str]) -> Exception:
 
 
 def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> IndexError:
-    """The error for the id `value` at flat `position` of ids of this shape; begins with Keras's words."""
+    """The error for the id `value` at flat `position` of ids of this shape."""
+    return bad_id_at(indices(position, shape), value, num_rows)
+
+
+def indices(position: int, shape: Sequence[int]) -> list[int]:
+    """Where flat `position` is in an array of this shape."""
     where: list[int] = []
     for size in reversed(shape):
         position, index = divmod(position, size)
         where.insert(0, index)
+    return where
+
+
+def bad_id_at(where: Sequence[int], value: int, num_rows: int, function: str = "gather_with_mask") -> IndexError:
+    """The error for an id outside the table; begins with Keras's words. `function` is the one that takes padding."""
     if num_rows == 0:
         why = "the table has no rows."
     elif value < 0:
         why = (
-            "negative ids do not count from the end. If it marks padding, name it to gather_with_mask as padding_id; "
+            f"negative ids do not count from the end. If it marks padding, name it to {function} as padding_id; "
             'mode="clip", "wrap" or "zero" accepts any id.'
         )
     else:
@@ -191,14 +211,18 @@ def _from_sequence(ids: Any) -> NDArray[Any]:
 
 
 def _from_objects(
-    ids: NDArray[Any], num_rows: int, mode: str, padding_id: int | None
+    ids: NDArray[Any],
+    num_rows: int,
+    mode: str,
+    padding_id: int | None,
+    bad: Callable[[int, int, Sequence[int], int], IndexError],
 ) -> tuple[NDArray[np.int64], int | None]:
     """Python integers, some past 64 bits, as int64 ids and a padding id that mean the same in this mode."""
     values = [integer("ids", value) for value in ids.flat]
     if mode == "raise" or (num_rows == 0 and mode != "zero"):
         for position, value in enumerate(values):
             if not 0 <= value < num_rows and value != padding_id:
-                raise bad_id(position, value, ids.shape, num_rows)
+                raise bad(position, value, ids.shape, num_rows)
     padding = padding_id
     if padding is not None and not _INT64.min <= padding <= _INT64.max:
         used = set(values)
