@@ -10,8 +10,6 @@ cdef ptrdiff_t GIANT_BAG_BYTES = 1024 * 1024
 cdef ptrdiff_t GIANT_BLOCK = 16 * 1024
 # A bag of more row bytes than this is done in steps whatever the threads, so that Ctrl-C is felt between them.
 cdef ptrdiff_t LONG_BAG_BYTES = 64 * 1024 * 1024
-# Ids of a step when one thread does it: their rows stay in the second-level cache from one block of columns to the next.
-cdef ptrdiff_t LONG_BLOCK = 1024
 
 
 cdef struct Bag:
@@ -200,10 +198,16 @@ cdef void _giant_columns(void* context, ptrdiff_t block) noexcept nogil:
     cdef GiantBlock* part = <GiantBlock*>context
     cdef ptrdiff_t begin = block * part.columns
     cdef ptrdiff_t end = min(begin + part.columns, part.job.dim)
-    _add_rows(
-        part.job, part.acc, part.tally, part.rows, part.weights, part.count, begin, end, part.count,
-        _row_lines(end - begin)
-    )
+    cdef Tally tally
+    cdef ptrdiff_t k = 0
+    # IDS_BLOCK rows at a time, which stay in the cache from one of _add_rows's passes over them to the next
+    while k < part.count:
+        tally.kept = part.tally.kept + k
+        _add_rows(
+            part.job, part.acc, &tally, part.rows + k, part.weights + k, min(part.count - k, IDS_BLOCK), begin, end,
+            part.count - k, _row_lines(end - begin)
+        )
+        k += IDS_BLOCK
 
 
 cdef ptrdiff_t _load_giant_block(
@@ -226,7 +230,6 @@ cdef int _giant_bag(Bag* job, ptrdiff_t bag, int threads) except -1:
     cdef ptrdiff_t begin = _bag_start(job, bag)
     cdef ptrdiff_t end = _bag_start(job, bag + 1)
     cdef ptrdiff_t start, stop, count
-    cdef ptrdiff_t step = GIANT_BLOCK if threads > 1 else LONG_BLOCK
     cdef Tally tally
     cdef GiantBlock part
     cdef const float** rows = <const float**>PyMem_Malloc(GIANT_BLOCK * sizeof(float*))
@@ -243,12 +246,14 @@ cdef int _giant_bag(Bag* job, ptrdiff_t bag, int threads) except -1:
     part.tally = &tally
     part.rows = rows
     part.weights = weights
-    # a cache line at least, and two claims a thread so that a late one is made up for
-    part.columns = max((job.dim // (2 * threads) + 15) // 16 * 16, <ptrdiff_t>16) if threads > 1 else job.dim
+    # two claims a thread, so that a late one is made up for; not under two cache lines, where the rows have more
+    part.columns = job.dim
+    if threads > 1:
+        part.columns = max((job.dim // (2 * threads) + 15) // 16 * 16, <ptrdiff_t>(32 if job.dim >= 64 else 16))
     try:
         start = begin
         while start < end and start < job.bad.position():
-            stop = min(start + step, end)
+            stop = min(start + GIANT_BLOCK, end)
             with nogil:
                 count = _load_giant_block(job, start, stop, rows, weights)
             if count < 0:
