@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _fill, _registry
+from .ops._tables import new_table
 
 # The standard deviation of a standard normal variable that is cut off at -2 and 2.
 _TRUNCATED_STDDEV = 0.87962566103423978
@@ -366,7 +367,7 @@ def _check_dtype(dtype: DTypeLike | None) -> None:
 
 def _empty(shape: Sequence[int], dtype: DTypeLike | None) -> NDArray[np.float32]:
     _check_dtype(dtype)
-    return np.empty(shape, np.float32)
+    return new_table(shape)
 
 
 def _fans(shape: Sequence[int]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ cimport cython
 cimport numpy as np
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrtf
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from libcpp cimport bool as cpp_bool
 
@@ -24,6 +24,23 @@ cdef extern from "Python.h":
     # as C has it: with cpython.exc's "except -1" Cython would print the exception inside _interrupted and drop it
     int PyErr_CheckSignals() noexcept
     unsigned long PyThread_get_thread_ident() noexcept
+
+cdef extern from *:
+    """
+    // CPython 3.11 declares these without extern "C": other names for the same symbols get around it.
+    #if defined(__GNUC__)
+    #define FE_STRINGIFY_LABEL_(x) #x
+    #define FE_STRINGIFY_LABEL(x) FE_STRINGIFY_LABEL_(x)
+    #define FE_LABEL(name) __asm__(FE_STRINGIFY_LABEL(__USER_LABEL_PREFIX__) name)
+    extern "C" int fe_track(unsigned int domain, uintptr_t place, size_t size) FE_LABEL("PyTraceMalloc_Track");
+    extern "C" int fe_untrack(unsigned int domain, uintptr_t place) FE_LABEL("PyTraceMalloc_Untrack");
+    #else
+    static int fe_track(unsigned int, uintptr_t, size_t) { return 0; }
+    static int fe_untrack(unsigned int, uintptr_t) { return 0; }
+    #endif
+    """
+    int fe_track(unsigned int domain, uintptr_t place, size_t size)
+    int fe_untrack(unsigned int domain, uintptr_t place)
 
 cdef extern from "pool.hpp" namespace "pool" nogil:
     const int MAX_THREADS
@@ -122,6 +139,9 @@ cdef ptrdiff_t CLAIM_BYTES = 64 * 1024
 cdef str RAISE = "raise"
 # Outputs from this many bytes come from the recycler.
 cdef ptrdiff_t RECYCLE_BYTES = 1024 * 1024
+
+# Where tracemalloc counts them: NumPy's number for the memory of arrays.
+cdef unsigned int TRACE_DOMAIN = 389047
 
 cdef dict MODES = {"raise": 0, "clip": 1, "wrap": 2, "zero": 3}
 

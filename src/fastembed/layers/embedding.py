@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import constraints, initializers, regularizers
 from ..ops import gather
 from ..ops._check import whole_ids
+from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
 from .input_spec import Shape, as_shape
 from .layer import Layer
@@ -194,7 +195,9 @@ class _CopyOf(initializers.Initializer):
         self.table = table
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
-        return np.array(self.table, np.float32, order="C")
+        table = new_table(shape)
+        table[...] = self.table
+        return table
 
 
 def _draw_seed(initializer: Any) -> None:
