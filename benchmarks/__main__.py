@@ -1,6 +1,6 @@
 """`python -m benchmarks`: every workload and every library installed, into benchmarks/results/.
 
-With one of --check, --shapes, --scaling, --pool or --ragged: that study instead.
+With one of --check, --shapes, --widths, --scaling, --pool or --ragged: that study instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot, pool, ragged, scaling, shapes
+from benchmarks import plot, pool, ragged, scaling, shapes, widths
 from fastembed import _bench, ops
 from fastembed._bench import report, workloads
 from fastembed._bench.limit import compiled
@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     study = parser.add_mutually_exclusive_group()
     study.add_argument("--check", action="store_true", help="compare results only, on small shapes; writes nothing")
     study.add_argument("--shapes", action="store_true", help="gathers of many widths, heights, ids and dtypes")
+    study.add_argument("--widths", action="store_true", help="GB/s by row width under the limit of the memory")
     study.add_argument("--scaling", action="store_true", help="time per id from small to large, and its jumps")
     study.add_argument("--pool", action="store_true", help="the threads against OpenMP: idle, contended, forked")
     study.add_argument("--ragged", action="store_true", help="pooled sentences against model2vec")
@@ -38,10 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     if args.check:
         return 1 if _bench.check(tell) else 0
     args.results.mkdir(parents=True, exist_ok=True)
-    for module in (shapes, scaling, pool, ragged):
+    for module in (shapes, widths, scaling, pool, ragged):
         if getattr(args, module.__name__.rpartition(".")[2]):
-            return module.main(args.results, args.small, args.peers, tell)
-    plan = replace(_bench.FULL, threads=(1, ops.get_num_threads()), peers=args.peers and tuple(args.peers))
+            return module.main(args.results, args.small, args.peers and tuple(args.peers), tell)
+    plan = replace(_bench.FULL, threads=thread_counts(), peers=args.peers and tuple(args.peers))
     if args.only:
         plan = replace(plan, workloads=tuple(workloads.WORKLOADS[name] for name in args.only))
     if args.small:
@@ -62,6 +63,13 @@ def write(figures: dict[str, Any], folder: Path) -> None:
     (folder / "results.md").write_text(report.markdown(figures), encoding="utf-8")
     plot.save_speedup(figures, folder / "speedup.png")
     plot.save_latency(figures, folder / "latency.png")
+    plot.save_threads(figures, folder / "threads.png")
+
+
+def thread_counts() -> tuple[int, ...]:
+    """1, 2, 4 and so on, and all."""
+    most = ops.get_num_threads()
+    return tuple(sorted({1 << k for k in range(most.bit_length())} | {most}))
 
 
 def tell(line: str) -> None:

@@ -87,8 +87,7 @@ def run(plan: Plan, tell: Tell) -> dict[str, Any]:
                 collected.setdefault(key, []).append(case)
     results = [_summary(same) for same in collected.values()]
     _add_limits(results)
-    workloads = [one.name for one in plan.workloads]
-    order = [workloads, list(NAMES), threads, names]
+    order: list[list[Any]] = [[one.name for one in plan.workloads], list(NAMES), threads, names]
     parts = ("workload", "operation", "threads", "peer")
     results.sort(key=lambda result: [known.index(result[part]) for known, part in zip(order, parts, strict=True)])
     return {
@@ -162,6 +161,7 @@ def _summary(same: list[dict[str, Any]]) -> dict[str, Any]:
         "pairs": len(ratios),
         "seconds": seconds,
         "numpy_seconds": statistics.median(base),
+        "bytes": same[0]["bytes"],
         "rows_per_second": same[0]["rows"] / seconds,
         "gb_per_second": same[0]["bytes"] / seconds / 1e9,
         "limit_seconds": _median(limit for case in same for limit in case["limits"]),

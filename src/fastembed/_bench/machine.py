@@ -52,7 +52,8 @@ def _caches() -> str:
 def last_cache_bytes() -> int:
     """The size of the first CPU's largest cache; 0 where the system does not say."""
     sizes = [_read(file) for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
-    return max((int(size[:-1]) << (10 if size.endswith("K") else 20) for size in sizes if size[:-1].isdigit()), default=0)
+    known = [size for size in sizes if size[:-1].isdigit()]
+    return max((int(size[:-1]) << (10 if size.endswith("K") else 20) for size in known), default=0)
 
 
 def _read(path: str | Path) -> str:

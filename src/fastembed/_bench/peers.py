@@ -28,8 +28,8 @@ def _fastembed(table: Table, ids: Ids, threads: int) -> dict[str, Call]:
     from fastembed import ops
 
     ops.set_num_threads(threads)
-    names = {"gather": ops.gather, "with_mask": ops.gather_with_mask, "mask": ops.mask, "bag": ops.embedding_bag}
-    names |= {"table": table, "ids": ids}
+    names: dict[str, Any] = {"gather": ops.gather, "with_mask": ops.gather_with_mask, "mask": ops.mask}
+    names |= {"bag": ops.embedding_bag, "table": table, "ids": ids}
     calls = {
         "gather": Call("gather(table, ids)", names),
         "out": Call("gather(table, ids, out=out)", {**names, "out": output(table, ids)}),

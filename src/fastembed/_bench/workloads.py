@@ -60,6 +60,7 @@ class Workload:
         return table.reshape(self.rows, self.columns)
 
     def _ids(self, generator: np.random.Generator) -> NDArray[Any]:
+        ids: NDArray[Any]
         if self.kind == "equal":
             return np.full(self.ids_shape, self.rows // 2)
         if self.kind in ("uniform", "sorted", "reversed"):
