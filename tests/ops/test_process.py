@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .helpers import SANITIZED, assert_clean, run_python
+from .helpers import SANITIZED, SCALE, assert_clean, run_python
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 
@@ -155,8 +155,10 @@ threading.Thread(target=keep_gathering, daemon=True).start()
 started.wait()
 time.sleep(float(sys.argv[2]))
 """
-    for k in range(20):
-        assert_clean(run_python(PRELUDE + code, str(threads), str(0.01 * k), "short calls" if k % 2 else "long calls"))
+    for k in range(10 * SCALE):
+        assert_clean(
+            run_python(PRELUDE + code, str(threads), str(0.02 * (k % 10)), "short calls" if k % 2 else "long calls")
+        )
 
 
 def test_exit_with_idle_workers() -> None:
