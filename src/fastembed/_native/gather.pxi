@@ -71,8 +71,8 @@ cdef int _gather(
     job.lines = min((row_bytes + 63) // 64, <ptrdiff_t>24)
     job.claim = max(CLAIM_BYTES // (row_bytes + job.id_size), <ptrdiff_t>1)
     job.bad = &bad
-    # Where an argument was not exact, Python code ran after some of the checks: another thread may have assigned a shape
-    # or a dtype in the meantime. Nothing can from here on.
+    # Where an argument was not exact, Python code ran after some of the checks: another thread may have assigned a
+    # shape or a dtype in the meantime. Nothing can from here on.
     if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask is not None and np.PyArray_NBYTES(mask) != job.count):
         raise ValueError("the shape or dtype of an argument was changed during the call.")
     work = job.count * (row_bytes + job.id_size)
