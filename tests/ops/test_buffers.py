@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
+import itertools
 import os
 import pickle
 import random
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,24 +90,24 @@ def test_buffers_are_for_large_float_outputs_only() -> None:
     assert gather(TABLE, IDS[:512], out=out) is out
 
 
-@pytest.mark.parametrize(
-    "keep", ["view", "slice", "reshape", "transpose", "memoryview", "base", "dlpack", "flat", "ctypes"]
-)
+HOLDERS: dict[str, Callable[[Any], Any]] = {
+    "view": lambda array: array.view(np.int32),
+    "slice": lambda array: array[7, 3:5],
+    "reshape": lambda array: array.reshape(-1),
+    "transpose": lambda array: array.T,
+    "memoryview": lambda array: memoryview(array),
+    "base": lambda array: array.base,
+    "dlpack": lambda array: np.from_dlpack(array),  # type: ignore[attr-defined]
+    "flat": lambda array: array.flat,
+    "ctypes": lambda array: array.ctypes.data_as(ctypes.c_void_p),
+}
+
+
+@pytest.mark.parametrize("keep", HOLDERS)
 def test_buffers_are_held_by_whatever_still_sees_them(keep: str) -> None:
     array = output(2)
     array[...] = 5
-    holders = {
-        "view": lambda: array.view(np.int32),
-        "slice": lambda: array[7, 3:5],
-        "reshape": lambda: array.reshape(-1),
-        "transpose": lambda: array.T,
-        "memoryview": lambda: memoryview(array),
-        "base": lambda: array.base,
-        "dlpack": lambda: np.from_dlpack(array),  # type: ignore[attr-defined]
-        "flat": lambda: array.flat,
-        "ctypes": lambda: array.ctypes.data_as(__import__("ctypes").c_void_p),
-    }
-    holder = holders[keep]()
+    holder = HOLDERS[keep](array)
     place = address(array)
     del array
     gc.collect()
@@ -267,7 +270,7 @@ class Ledger:
     def drop(self) -> None:
         position = self.random.randrange(len(self.live))
         self.check(self.live[position])
-        array, stamp, view = self.live[position]
+        _, stamp, view = self.live[position]
         if self.random.random() < 0.5:
             self.live.pop(position)
         else:  # the view alone lives on
@@ -286,7 +289,7 @@ class Ledger:
     def apart(self) -> None:
         """No two live outputs overlap, by address."""
         spans = sorted({(address(a), a.nbytes) for a, _, _ in self.live if a.shape[-1] == 1024})
-        for (start, size), (following, _) in zip(spans, spans[1:], strict=False):
+        for (start, size), (following, _) in itertools.pairwise(spans):
             assert start + size <= following
 
     def fork(self) -> None:

@@ -19,7 +19,7 @@ specials = np.array([0, -0.0, np.inf, -np.inf, 1e-45, -1e-40, 3e38], np.float32)
 for dim in (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 72, 100, 300, 1024, 1030):
     table = rng.standard_normal((90, dim), np.float32)
     table = np.where(rng.random(table.shape) < 0.02, rng.choice(specials, table.shape), table).astype(np.float32)
-    bits = rng.integers(0, 2**32, (90, dim), np.uint32).view(np.float32)        # NaNs with payloads too: copied as they are
+    bits = rng.integers(0, 2**32, (90, dim), np.uint32).view(np.float32)     # NaNs too, copied as they are
     for count in (1, 7, 300, 5000):
         ids = rng.integers(-3, 95, count, np.int32)
         for mode in ("clip", "wrap", "zero"):
