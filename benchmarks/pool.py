@@ -24,7 +24,7 @@ import numpy as np
 
 from fastembed import _bench, ops
 from fastembed._bench.limit import compiled
-from fastembed._bench.measure import FOREIGN_SHARE, Quiet, paired_round
+from fastembed._bench.measure import FOREIGN_SHARE, Quiet, floor, paired_round
 from fastembed._bench.operations import Call, output
 from fastembed._bench.workloads import WORKLOADS
 
@@ -61,7 +61,8 @@ def markdown(found: dict[str, dict[str, Any]], who: tuple[str, ...], threads: in
         f"With {threads} threads. Idle and contended (a busy loop holds the last CPU): the time of a call, and in",
         "brackets how many times that of one thread of fastembed in the same process, taken in turns. Callers: calls",
         f"a second of {CALLERS} Python threads together. Fork: a gather in the child of a process that had gathered.",
-        'Medians of three processes; "!": others used the machine meanwhile.',
+        'Medians of three processes, within one the time that a tenth of the calls (idle) or half of them (contended)',
+        'stay below; "!": others used the machine meanwhile.',
         "",
         "| case | " + " | ".join(who) + " |",
         "|---|" + "--:|" * len(who),
@@ -115,10 +116,12 @@ def _measured(job: dict[str, Any]) -> dict[str, Any]:
     Quiet(5.0).wait()
     with _busy_loop() if case == "contended" else contextlib.nullcontext():
         measured = paired_round(one, call, job["seconds"], 0 if case == "contended" else 3)
-    times = statistics.median(b / a for a, b in zip(measured.base, measured.peer, strict=True))
+    # idle: the samples that nobody disturbed; contended: being disturbed is the case
+    typical = statistics.median if case == "contended" else floor
+    times = typical(measured.peer) / typical(measured.base)
     # the busy loop is foreign itself: one CPU
     foreign = (measured.foreign or 0.0) - (1.0 if case == "contended" else 0.0)
-    return {"seconds": statistics.median(measured.peer), "times": times, "foreign": max(0.0, foreign)}
+    return {"seconds": typical(measured.peer), "times": times, "foreign": max(0.0, foreign)}
 
 
 def _names(table: Any, ids: Any) -> dict[str, Any]:

@@ -190,6 +190,8 @@ def test_summary_is_median_of_ratios_of_pairs() -> None:
     # ratios 2, 3, 1, 9, 1
     assert (summary["ratio"], summary["quartiles"], summary["process_ratios"]) == (2.0, [1.0, 3.0], [2.5, 1.0])
     assert (summary["seconds"], summary["numpy_seconds"], summary["rows_per_second"]) == (2.0, 6.0, 3.0)
+    # the first process's fastest samples are 4 and 2, the second's 1 and 1
+    assert summary["floor_ratio"] == 1.5
     assert (summary["worst_foreign_share"], summary["repeated_rounds"]) == (0.25, 3)
     assert (summary["call_mb"], summary["peak_mb"], summary["limit_seconds"]) == (4.0, None, 1.0)
 
@@ -197,9 +199,9 @@ def test_summary_is_median_of_ratios_of_pairs() -> None:
 def test_limit_of_fastembed_is_everybodys() -> None:
     shared = {"workload": "W", "operation": "gather", "threads": 2}
     results: list[dict[str, Any]] = [
-        {**shared, "peer": "fastembed", "limit_seconds": 3.0, "seconds": 4.0},
-        {**shared, "peer": "torch", "limit_seconds": None, "seconds": 6.0},
-        {**shared, "peer": "torch", "threads": 1, "limit_seconds": None, "seconds": 6.0},
+        {**shared, "peer": "fastembed", "limit_seconds": 3.0, "floor_seconds": 4.0},
+        {**shared, "peer": "torch", "limit_seconds": None, "floor_seconds": 6.0},
+        {**shared, "peer": "torch", "threads": 1, "limit_seconds": None, "floor_seconds": 6.0},
     ]
     harness._add_limits(results)
     assert [one["of_limit"] for one in results] == [0.75, 0.5, None]

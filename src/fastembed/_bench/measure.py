@@ -68,6 +68,11 @@ def paired_round(base: Call, peer: Call, seconds: float, repeats: int, cold: boo
     return best
 
 
+def floor(times: list[float]) -> float:
+    """The time that a tenth of the samples stay below."""
+    return sorted(times)[len(times) // 10]
+
+
 def call_memory(call: Call) -> float | None:
     """The megabytes that one call adds to the process at its peak; None where the system does not say."""
     try:

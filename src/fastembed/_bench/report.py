@@ -13,6 +13,7 @@ HEADINGS = (
     "threads",
     "x NumPy",
     "quartiles",
+    "floors",
     "time",
     "GB/s",
     "T_lim/time",
@@ -31,6 +32,7 @@ def rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
             str(case["threads"]),
             f"{case['ratio']:.2f}",
             f"{case['quartiles'][0]:.2f}-{case['quartiles'][1]:.2f}",
+            f"{case['floor_ratio']:.2f}",
             _duration(case["seconds"]),
             f"{case['gb_per_second']:.2f}",
             "" if case["of_limit"] is None else f"{case['of_limit']:.2f}",
@@ -65,7 +67,9 @@ def _notes(report: dict[str, Any]) -> list[str]:
         '"x NumPy": the median of interleaved pairs, NumPy being 1: np.take(table, ids, axis=0) on one thread; for '
         '"gather+mask" and `ids != 0`, for "mask" that alone, for "bag" .mean(axis=-2) on top, padding counted, for '
         '"bag, masked" a mean without the padding.',
-        '"T_lim/time": how near to the time in which the same rows can be read and such an output be filled.',
+        '"floors": the same ratio of the times that a tenth of the samples stay below; it says more where others '
+        'disturbed. "T_lim/time": the time in which the same rows can be read and such an output filled, over that '
+        "which the call takes, floors both.",
         '"call MB": memory that one call adds at its peak.',
         '"others": the share of a CPU that other processes used in the worst round kept, with a "!" where it makes the '
         f"figure doubtful; {repeated} rounds were repeated because of them.",
