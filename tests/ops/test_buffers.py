@@ -206,7 +206,7 @@ def test_buffers_make_arrays_that_are_as_any_but_do_not_own_their_memory() -> No
     assert (array.flags.writeable, array.flags.c_contiguous, array.flags.aligned) == (True, True, True)
     with pytest.raises(ValueError, match=r"^cannot resize this array: it does not own its data$"):
         array.resize((1, 1), refcheck=False)
-    array.shape = (1024, 256)
+    array = array.reshape(1024, 256)
     array += 1
     np.testing.assert_array_equal(array.sum(), MIB // 4)
 

@@ -63,8 +63,9 @@ cdef inline ptrdiff_t _load_rows(
     cdef ptrdiff_t numbers[IDS_BLOCK]
     cdef uint8_t keep[IDS_BLOCK]
     cdef uint64_t bad_bits = 0
+    cdef cpp_bool has_zeros = False
     cdef ptrdiff_t settled, k, kept = 0
-    settled = job.load(job.ids + start * job.id_size, count, job.rule, numbers, keep, &bad_bits)
+    settled = job.load(job.ids + start * job.id_size, count, job.rule, numbers, keep, &bad_bits, &has_zeros)
     if settled < count:
         job.bad.report(start + settled, bad_bits)
         return -1

@@ -12,6 +12,7 @@ cdef struct Gather:
     float* out              # (count, dim) OUT
     uint8_t* mask           # (count,) OUT, or NULL
     CopyRows copy_rows
+    CopyNarrow copy_narrow  # NULL where rows are not narrow, or ids have to be compared with padding
     ptrdiff_t ahead         # rows prefetched before their turn
     ptrdiff_t lines         # cache lines prefetched of each
     ptrdiff_t claim         # ids a thread claims at a time
@@ -23,18 +24,24 @@ cdef void _gather_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef Gather* job = <Gather*>context
     cdef ptrdiff_t rows[IDS_BLOCK]
     cdef uint64_t bad_bits = 0
+    cdef cpp_bool has_zeros = False
     cdef ptrdiff_t start = block * job.claim
     cdef ptrdiff_t stop = min(start + job.claim, job.count)
     cdef ptrdiff_t count, settled
     while start < stop and start < job.bad.position():
+        if job.copy_narrow:
+            start += job.copy_narrow(
+                job.ids + start * job.id_size, stop - start, job.rule.num_rows, job.table, job.out + start * job.dim
+            )
         count = min(stop - start, IDS_BLOCK)
         settled = job.load(
-            job.ids + start * job.id_size, count, job.rule, rows, job.mask + start if job.mask else NULL, &bad_bits
+            job.ids + start * job.id_size, count, job.rule, rows, job.mask + start if job.mask else NULL, &bad_bits,
+            &has_zeros
         )
         if settled < count:
             job.bad.report(start + settled, bad_bits)
             return
-        job.copy_rows(job.out + start * job.dim, job.table, rows, count, job.dim, job.ahead, job.lines)
+        job.copy_rows(job.out + start * job.dim, job.table, rows, count, job.dim, job.ahead, job.lines, has_zeros)
         start += count
 
 
@@ -66,9 +73,15 @@ cdef int _gather(
         job.mask = <uint8_t*>np.PyArray_DATA(mask)
         _set_padding(&job.rule, padding_id, ids)
     job.copy_rows = path.copy_rows
+    job.copy_narrow = NULL
+    if mask is None:
+        job.copy_narrow = narrow_copier(job.id_size, np.PyArray_ISSIGNED(ids), job.dim)
     row_bytes = job.dim * 4
     job.ahead = 16 if row_bytes <= 64 else 8
-    job.lines = min((row_bytes + 63) // 64, <ptrdiff_t>24)
+    # a table that the cache nearest to the core holds needs none
+    job.lines = 0
+    if job.rule.num_rows * row_bytes > PREFETCH_BYTES:
+        job.lines = min((row_bytes + 63) // 64, <ptrdiff_t>24)
     job.claim = max(CLAIM_BYTES // (row_bytes + job.id_size), <ptrdiff_t>1)
     job.bad = &bad
     # Where an argument was not exact, Python code ran after some of the checks: another thread may have assigned a

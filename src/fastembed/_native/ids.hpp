@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <type_traits>
 
@@ -77,6 +78,34 @@ template <typename T> inline ptrdiff_t settle(T id, const Rule& rule) {
     return ZEROS;
 }
 
+// load() with or without what only a mask or a padding id needs: without, an id costs half.
+template <typename T, bool MARKED>
+inline ptrdiff_t load_loop(const T* ids, ptrdiff_t count, const Rule& rule, ptrdiff_t* rows, uint8_t* mask,
+                           uint64_t* bad_bits, bool* has_zeros) {
+    const uint64_t num_rows = static_cast<uint64_t>(rule.num_rows);
+    const bool refuse = rule.mode == RAISE || (rule.num_rows == 0 && rule.mode != ZERO);
+    const T padding_id = static_cast<T>(rule.padding_id);
+    const bool has_padding = MARKED && rule.has_padding;
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        const T id = load_once(ids + k);
+        const uint64_t wide = widen(id);
+        const bool padding = has_padding && id == padding_id;
+        if (MARKED && mask)
+            mask[k] = !padding;
+        if (wide < num_rows) {
+            rows[k] = static_cast<ptrdiff_t>(wide);
+            continue;
+        }
+        if (!padding && refuse) {
+            *bad_bits = wide;
+            return k;
+        }
+        rows[k] = padding ? ZEROS : settle(id, rule);
+        *has_zeros |= rows[k] == ZEROS;
+    }
+    return count;
+}
+
 // rows[k] = the row of ids[k]; mask[k] = ids[k] != padding_id (when mask is given), for k < count <= BLOCK.
 // Returns the number of ids settled: less than count when ids[that one] is bad; its bits are then in *bad_bits.
 // A padding id outside the table is a row of zeros in every mode.
@@ -87,34 +116,17 @@ ptrdiff_t load(
     const Rule& rule,
     ptrdiff_t* rows,        // (count,) OUT
     uint8_t* mask,          // (count,) OUT, or null
-    uint64_t* bad_bits      // OUT
+    uint64_t* bad_bits,     // OUT
+    bool* has_zeros         // OUT: whether some row is ZEROS
 ) {
     const T* source = static_cast<const T*>(ids);
-    const uint64_t num_rows = static_cast<uint64_t>(rule.num_rows);
-    const bool refuse = rule.mode == RAISE || (rule.num_rows == 0 && rule.mode != ZERO);
-    const T padding_id = static_cast<T>(rule.padding_id);
-    const bool has_padding = rule.has_padding;
-    for (ptrdiff_t k = 0; k < count; ++k) {
-        const T id = load_once(source + k);
-        const uint64_t wide = widen(id);
-        const bool padding = has_padding && id == padding_id;
-        if (mask)
-            mask[k] = !padding;
-        if (wide < num_rows) {
-            rows[k] = static_cast<ptrdiff_t>(wide);
-        } else if (padding) {
-            rows[k] = ZEROS;
-        } else if (refuse) {
-            *bad_bits = wide;
-            return k;
-        } else {
-            rows[k] = settle(id, rule);
-        }
-    }
-    return count;
+    *has_zeros = false;
+    if (mask || rule.has_padding)
+        return load_loop<T, true>(source, count, rule, rows, mask, bad_bits, has_zeros);
+    return load_loop<T, false>(source, count, rule, rows, mask, bad_bits, has_zeros);
 }
 
-typedef ptrdiff_t (*Load)(const void*, ptrdiff_t, const Rule&, ptrdiff_t*, uint8_t*, uint64_t*);
+typedef ptrdiff_t (*Load)(const void*, ptrdiff_t, const Rule&, ptrdiff_t*, uint8_t*, uint64_t*, bool*);
 
 // The loader for integers of this size and signedness; null when there is none.
 inline Load loader(int itemsize, bool is_signed) {
@@ -123,6 +135,49 @@ inline Load loader(int itemsize, bool is_signed) {
     case 2: return is_signed ? load<int16_t> : load<uint16_t>;
     case 4: return is_signed ? load<int32_t> : load<uint32_t>;
     case 8: return is_signed ? load<int64_t> : load<uint64_t>;
+    default: return nullptr;
+    }
+}
+
+// out[k] = table[ids[k]] for narrow rows, where the way over a block of row numbers would cost as much again as the
+// copy. Stops before an id outside the table, for load() to judge; returns how many were done.
+template <typename T, ptrdiff_t DIM>
+ptrdiff_t copy_narrow(
+    const void* ids,        // (count,) IN
+    ptrdiff_t count,
+    ptrdiff_t num_rows,
+    const float* table,     // (num_rows, DIM) IN
+    float* out              // (count, DIM) OUT
+) {
+    const T* source = static_cast<const T*>(ids);
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        const uint64_t wide = widen(load_once(source + k));
+        if (wide >= static_cast<uint64_t>(num_rows))
+            return k;
+        std::memcpy(out + k * DIM, table + static_cast<ptrdiff_t>(wide) * DIM, DIM * sizeof(float));
+    }
+    return count;
+}
+
+typedef ptrdiff_t (*CopyNarrow)(const void*, ptrdiff_t, ptrdiff_t, const float*, float*);
+
+template <ptrdiff_t DIM> inline CopyNarrow narrow_copier_of(int itemsize, bool is_signed) {
+    switch (itemsize) {
+    case 1: return is_signed ? copy_narrow<int8_t, DIM> : copy_narrow<uint8_t, DIM>;
+    case 2: return is_signed ? copy_narrow<int16_t, DIM> : copy_narrow<uint16_t, DIM>;
+    case 4: return is_signed ? copy_narrow<int32_t, DIM> : copy_narrow<uint32_t, DIM>;
+    case 8: return is_signed ? copy_narrow<int64_t, DIM> : copy_narrow<uint64_t, DIM>;
+    default: return nullptr;
+    }
+}
+
+// The copier for these integers and rows; null when rows are not narrow.
+inline CopyNarrow narrow_copier(int itemsize, bool is_signed, ptrdiff_t dim) {
+    switch (dim) {
+    case 1: return narrow_copier_of<1>(itemsize, is_signed);
+    case 2: return narrow_copier_of<2>(itemsize, is_signed);
+    case 3: return narrow_copier_of<3>(itemsize, is_signed);
+    case 4: return narrow_copier_of<4>(itemsize, is_signed);
     default: return nullptr;
     }
 }

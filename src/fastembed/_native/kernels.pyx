@@ -66,9 +66,14 @@ cdef extern from "ids.hpp" namespace "ids" nogil:
         ptrdiff_t position()
         uint64_t bits()
     ctypedef ptrdiff_t (*Load)(
-        const void* ids, ptrdiff_t count, const Rule& rule, ptrdiff_t* rows, uint8_t* mask, uint64_t* bad_bits
+        const void* ids, ptrdiff_t count, const Rule& rule, ptrdiff_t* rows, uint8_t* mask, uint64_t* bad_bits,
+        cpp_bool* has_zeros
     ) noexcept nogil
     Load loader(int itemsize, cpp_bool is_signed)
+    ctypedef ptrdiff_t (*CopyNarrow)(
+        const void* ids, ptrdiff_t count, ptrdiff_t num_rows, const float* table, float* out
+    ) noexcept nogil
+    CopyNarrow narrow_copier(int itemsize, cpp_bool is_signed, ptrdiff_t dim)
     ctypedef void (*Mark)(const void* ids, ptrdiff_t count, uint64_t padding_id, uint8_t* mask) noexcept nogil
     Mark marker(int itemsize)
 
@@ -88,7 +93,7 @@ cdef extern from "buffers.hpp" namespace "buffers":
 cdef extern from "rows.h" nogil:
     ctypedef void (*CopyRows "fe_copy_rows_function")(
         float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t ahead,
-        ptrdiff_t lines
+        ptrdiff_t lines, int with_zeros
     ) noexcept nogil
     ctypedef void (*ReduceRows "fe_reduce_rows_function")(
         float* acc, const float* const* rows, const float* weights, ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end,
@@ -137,6 +142,8 @@ cdef ptrdiff_t WAKE_BYTES = 1024 * 1024
 cdef ptrdiff_t CLAIM_BYTES = 64 * 1024
 
 cdef str RAISE = "raise"
+# Rows of tables over this many bytes are prefetched.
+cdef ptrdiff_t PREFETCH_BYTES = 512 * 1024
 # Outputs from this many bytes come from the recycler.
 cdef ptrdiff_t RECYCLE_BYTES = 1024 * 1024
 

@@ -64,7 +64,8 @@ FE_INLINE void fe_copy_wide_row(float* out, const float* row, ptrdiff_t dim) {
 }
 
 /* out[k] = table[rows[k]], or zeros where rows[k] is negative, for k < count. The rows are prefetched `ahead` rows
-   before their turn, `lines` cache lines of each. */
+   before their turn, `lines` cache lines of each; none are when lines is 0. `wide` and `with_zeros` are constants where
+   this is inlined. */
 FE_INLINE void fe_copy_rows_inline(
     float* out,             /* (count, dim) OUT */
     const float* table,     /* (V, dim) IN */
@@ -73,16 +74,28 @@ FE_INLINE void fe_copy_rows_inline(
     ptrdiff_t dim,
     ptrdiff_t ahead,
     ptrdiff_t lines,
-    int wide
+    int wide,
+    int with_zeros
 ) {
-    for (ptrdiff_t k = 0; k < count; ++k) {
-        if (lines && k + ahead < count && rows[k + ahead] >= 0) {
-            const char* next = (const char*)(table + rows[k + ahead] * dim);
-            for (ptrdiff_t line = 0; line < lines; ++line)
-                FE_PREFETCH_READ(next + line * 64);
-            FE_PREFETCH_READ(next + dim * 4 - 1);   /* NumPy's tables sit 16 bytes past a line: one line more */
+    ptrdiff_t k = 0;
+    if (lines) {
+        for (; k + ahead < count; ++k) {
+            if (!with_zeros || rows[k + ahead] >= 0) {
+                const char* next = (const char*)(table + rows[k + ahead] * dim);
+                for (ptrdiff_t line = 0; line < lines; ++line)
+                    FE_PREFETCH_READ(next + line * 64);
+                FE_PREFETCH_READ(next + dim * 4 - 1);   /* NumPy's tables sit 16 bytes past a line: one line more */
+            }
+            if (with_zeros && rows[k] < 0)
+                memset(out + k * dim, 0, (size_t)dim * sizeof(float));
+            else if (wide)
+                fe_copy_wide_row(out + k * dim, table + rows[k] * dim, dim);
+            else
+                fe_copy_row(out + k * dim, table + rows[k] * dim, dim);
         }
-        if (rows[k] < 0)
+    }
+    for (; k < count; ++k) {
+        if (with_zeros && rows[k] < 0)
             memset(out + k * dim, 0, (size_t)dim * sizeof(float));
         else if (wide)
             fe_copy_wide_row(out + k * dim, table + rows[k] * dim, dim);
@@ -93,19 +106,30 @@ FE_INLINE void fe_copy_rows_inline(
 
 /* The widths of narrow tables as constants, so that a row is one or two moves. */
 FE_INLINE void fe_copy_rows_by_width(float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count,
-                                     ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines) {
+                                     ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines, int with_zeros) {
+#define FE_WIDTH(width) \
+    case width: fe_copy_rows_inline(out, table, rows, count, width, ahead, lines, width >= 64, 0); break;
+    if (with_zeros) {
+        fe_copy_rows_inline(out, table, rows, count, dim, ahead, lines, 0, 1);
+        return;
+    }
     switch (dim) {
     case 0: break;
-    case 1: fe_copy_rows_inline(out, table, rows, count, 1, ahead, lines, 0); break;
-    case 2: fe_copy_rows_inline(out, table, rows, count, 2, ahead, lines, 0); break;
-    case 3: fe_copy_rows_inline(out, table, rows, count, 3, ahead, lines, 0); break;
-    case 4: fe_copy_rows_inline(out, table, rows, count, 4, ahead, lines, 0); break;
-    case 8: fe_copy_rows_inline(out, table, rows, count, 8, ahead, lines, 0); break;
-    case 16: fe_copy_rows_inline(out, table, rows, count, 16, ahead, lines, 0); break;
-    case 32: fe_copy_rows_inline(out, table, rows, count, 32, ahead, lines, 0); break;
-    case 64: fe_copy_rows_inline(out, table, rows, count, 64, ahead, lines, 1); break;
-    default: fe_copy_rows_inline(out, table, rows, count, dim, ahead, lines, dim >= 64); break;
+    FE_WIDTH(1)
+    FE_WIDTH(2)
+    FE_WIDTH(3)
+    FE_WIDTH(4)
+    FE_WIDTH(8)
+    FE_WIDTH(16)
+    FE_WIDTH(32)
+    FE_WIDTH(64)
+    default:
+        if (dim >= 64)
+            fe_copy_rows_inline(out, table, rows, count, dim, ahead, lines, 1, 0);
+        else
+            fe_copy_rows_inline(out, table, rows, count, dim, ahead, lines, 0, 0);
     }
+#undef FE_WIDTH
 }
 
 /* ── Pooling ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -217,8 +241,8 @@ static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptr
 
 #define FE_PATH(name, target)                                                                                          \
     target static void fe_copy_rows_##name(float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count,     \
-                                           ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines) {                          \
-        fe_copy_rows_by_width(out, table, rows, count, dim, ahead, lines);                                             \
+                                           ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines, int with_zeros) {          \
+        fe_copy_rows_by_width(out, table, rows, count, dim, ahead, lines, with_zeros);                                 \
     }                                                                                                                  \
     target static void fe_reduce_rows_##name(float* acc, const float* const* rows, const float* weights,               \
                                              ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end, int kind,                \
@@ -232,7 +256,7 @@ FE_PATH(avx2, __attribute__((target("avx2,prfchw"))))
 #endif
 
 typedef void (*fe_copy_rows_function)(float*, const float*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-                                      ptrdiff_t);
+                                      ptrdiff_t, int);
 typedef void (*fe_reduce_rows_function)(float*, const float* const*, const float*, ptrdiff_t, ptrdiff_t, ptrdiff_t,
                                         int, ptrdiff_t, ptrdiff_t, ptrdiff_t);
 
