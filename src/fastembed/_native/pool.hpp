@@ -38,9 +38,6 @@ constexpr std::chrono::microseconds SPIN{50};
 // The caller asks `interrupted` this often, so that Ctrl-C is felt well within 0.2 s.
 constexpr std::chrono::milliseconds POLL{50};
 
-// The most calls in a row that are not shared because sharing did not pay.
-constexpr int REST_MOST = 64;
-
 using clock = std::chrono::steady_clock;
 
 typedef void (*Body)(void* context, ptrdiff_t block);   // does one block; must not throw
@@ -72,16 +69,12 @@ class Pool {
 public:
     // Blocks 0..blocks-1, on at most `threads` threads; false when `interrupted` said stop.
     bool run(Job& job, int threads, bool wake_sleepers, Interrupted interrupted) {
-        const bool shared =
-            threads > 1 && job.blocks > 1 && !resting() && !taken_.exchange(true, std::memory_order_acquire);
-        const clock::time_point begin = clock::now();
+        const bool shared = threads > 1 && job.blocks > 1 && !taken_.exchange(true, std::memory_order_acquire);
         if (shared)
             open(job, threads, wake_sleepers);
-        const ptrdiff_t own_blocks = work_as_caller(job, interrupted);
+        work_as_caller(job, interrupted);
         if (shared) {
-            const clock::duration own = clock::now() - begin;
             close();
-            learn(job, own_blocks, own, clock::now() - begin);
             taken_.store(false, std::memory_order_release);
         }
         return !job.cancelled.load(std::memory_order_relaxed);
@@ -152,39 +145,16 @@ private:
         }
     }
 
-    // Returns how many blocks this thread did.
-    ptrdiff_t work_as_caller(Job& job, Interrupted interrupted) {
-        ptrdiff_t done = 0;
+    void work_as_caller(Job& job, Interrupted interrupted) {
         clock::time_point asked = clock::now();
         for (ptrdiff_t block = job.claim(); block < job.blocks; block = job.claim()) {
             job.body(job.context, block);
-            ++done;
             const clock::time_point now = clock::now();
             if (now - asked > POLL) {
                 asked = now;
                 if (interrupted())
                     job.cancelled.store(true, std::memory_order_relaxed);
             }
-        }
-        return done;
-    }
-
-    // Whether this call keeps to its own thread because sharing did not pay lately.
-    bool resting() { return rest_.load(std::memory_order_relaxed) > 0 && rest_.fetch_sub(1) > 0; }
-
-    // A worker whose processor is taken by another process keeps the caller waiting for a time slice, many times what
-    // it saved. So sharing that came out slower than the caller's own pace is left off for the next call, then for 2,
-    // 4 ... REST_MOST while it stays so; each time that it pays halves that again.
-    void learn(const Job& job, ptrdiff_t own_blocks, clock::duration own, clock::duration all) {
-        if (own_blocks == 0 || own_blocks >= job.blocks)
-            return;
-        const double alone = static_cast<double>(own.count()) / static_cast<double>(own_blocks)
-            * static_cast<double>(job.blocks);
-        if (static_cast<double>(all.count()) > alone) {
-            penalty_ = penalty_ ? (penalty_ < REST_MOST ? penalty_ * 2 : REST_MOST) : 1;
-            rest_.store(penalty_, std::memory_order_relaxed);
-        } else {
-            penalty_ /= 2;
         }
     }
 
@@ -261,8 +231,6 @@ private:
     Job* job_ = nullptr;                    // written before word_ is published, read after joining through it
     std::atomic<bool> taken_{false};        // whether some caller has the workers
     std::atomic<bool> stopping_{false};
-    std::atomic<int> rest_{0};              // calls yet to be left unshared
-    int penalty_ = 0;                       // the last rest; touched by whoever has the workers
     std::atomic<int> sleeping_{0};
     std::atomic<int> started_{0};
     std::mutex sleep_mutex_;
