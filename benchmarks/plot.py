@@ -30,6 +30,7 @@ def save_speedup(figures: dict[str, Any], path: Path) -> None:
         names = list(dict.fromkeys(workload for workload, _ in cases))
         peers = [peer for peer in COLOURS if peer != "numpy" and any(peer == other for _, other in cases)]
         width = 0.85 / max(len(peers), 1)
+        highest = 1.25 * max(case["ratio"] for case in cases.values())  # a whisker may be longer than all bars
         for i, peer in enumerate(peers):
             own = [(x, cases[name, peer]) for x, name in enumerate(names) if (name, peer) in cases]
             places = [x + (i - (len(peers) - 1) / 2) * width for x, _ in own]
@@ -41,16 +42,20 @@ def save_speedup(figures: dict[str, Any], path: Path) -> None:
             style = {"color": COLOURS[peer], "ecolor": "#777777", "error_kw": {"linewidth": 0.8}}
             axes.bar(places, heights, width, yerr=spread, label=peer, **style)
             for place, height, top in zip(places, heights, spread[1], strict=True):
-                text = f"{height:.1f}" if height < 9.95 else f"{height:.0f}"
-                axes.annotate(text, (place, height + top), (0, 2), textcoords="offset points", ha="center", fontsize=6)
+                text = f"{height:.2f}" if height < 0.95 else f"{height:.1f}" if height < 9.95 else f"{height:.0f}"
+                end = (place, min(height + top, highest))
+                axes.annotate(text, end, (0, 2), textcoords="offset points", ha="center", fontsize=7)
         title, base = titles[operation]
         if operation == "bag":
             axes.set_yscale("log")
+            axes.set_ylim(top=1.3 * highest)
+        else:
+            axes.set_ylim(0, 1.1 * highest)
         axes.axhline(1, color="black", linewidth=1, label=f"{base} (1 thread)")
         axes.set_xticks(range(len(names)), names)
         axes.set_ylabel(f"times as fast as {base}")
         axes.set_title(f"{operation}: {title}, {threads} threads; median and quartiles of pairs", fontsize=10)
-        axes.legend(fontsize=8, ncols=4)
+        axes.legend(fontsize=8, ncols=7, loc="upper center", bbox_to_anchor=(0.5, -0.07), frameon=False)
     _save(figure, path)
 
 
@@ -70,7 +75,8 @@ def save_latency(figures: dict[str, Any], path: Path) -> None:
     axes.barh([bar[0] for bar in bars], [bar[1] * 1e6 for bar in bars], color=[COLOURS[bar[2]] for bar in bars])
     for place, bar in enumerate(bars):
         end = (bar[1] * 1e6, place)
-        axes.annotate(f"{end[0]:.3g}", end, (3, 0), textcoords="offset points", va="center", fontsize=8)
+        text = f"{end[0]:.3g}" if end[0] < 1000 else f"{end[0]:,.0f}"
+        axes.annotate(text, end, (3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_xscale("log")
     axes.margins(x=0.08)
     axes.set_xlabel("microseconds a call: 4 x 3 ids, table 6 x 2 (log scale)")
@@ -128,8 +134,6 @@ def save_threads(figures: dict[str, Any], path: Path) -> None:
         if peer == "fastembed" and name != "W1":
             seconds = [by_threads[count][name, peer]["seconds"] for count in threads]
             axes.plot(threads, [seconds[0] / one for one in seconds], "o-", label=name)
-            end = (threads[-1], seconds[0] / seconds[-1])
-            axes.annotate(name, end, (6, -3), textcoords="offset points", fontsize=8)
     axes.plot(threads, threads, color="black", linestyle="--", linewidth=1, label="n threads, n times as fast")
     axes.set_xticks(threads)
     axes.set_xlabel("threads")
