@@ -20,11 +20,29 @@ class Weight:
     value: NDArray[np.float32]
     regularizer: Callable[[Any], Any] | None = None
     constraint: Callable[[Any], Any] | None = None
+    # The optimizer's state of this table, while rows of `value` may lag behind (see `settle`); else None.
+    debtor: Any = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""
         return self.value.shape
+
+    def settle(self, ids: Any = None) -> None:
+        """Bring rows of `value` up to date; all of them for None.
+
+        Keras moves every row of a table at every step; here a row that a step has no gradient for moves when it is
+        read or written next. Whoever reads `value` calls this first.
+
+        Raises:
+            IndexError: if an id is outside the table.
+        """
+        if self.debtor is not None:
+            self.debtor.settle(ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.settle()
+        return self.__dict__ | {"debtor": None}
 
 
 class WeightOwner:
