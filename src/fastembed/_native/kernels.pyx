@@ -13,9 +13,10 @@ cimport cython
 cimport numpy as np
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrtf
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from libcpp cimport bool as cpp_bool
+from libcpp.vector cimport vector
 
 np.import_array()
 
@@ -66,6 +67,24 @@ cdef extern from "buffers.hpp" namespace "buffers":
         size_t kept()
     Cache& cache()
 
+cdef extern from "groups.hpp" namespace "groups" nogil:
+    ctypedef struct Claim:
+        ptrdiff_t first
+        ptrdiff_t last
+        ptrdiff_t begin
+        ptrdiff_t end
+    cppclass Groups:
+        void reserve(ptrdiff_t count, ptrdiff_t num_rows) except +
+        void add(ptrdiff_t row, ptrdiff_t position)
+        void sort() except +
+        ptrdiff_t size() const
+        ptrdiff_t count() const
+        ptrdiff_t row(ptrdiff_t k) const
+        ptrdiff_t position(ptrdiff_t k) const
+        ptrdiff_t start(ptrdiff_t group) const
+        void claim(ptrdiff_t row_bytes, ptrdiff_t dim, ptrdiff_t bytes, ptrdiff_t giant, ptrdiff_t columns) except +
+        const vector[Claim]& claims() const
+
 cdef extern from "rows.h" nogil:
     ctypedef void (*CopyRows "fe_copy_rows_function")(
         float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t ahead,
@@ -77,6 +96,9 @@ cdef extern from "rows.h" nogil:
     ) noexcept nogil
     void maximum_with_position "fe_maximum_with_position"(
         float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
+    )
+    void add_where_chosen "fe_add_where_chosen"(
+        float* acc, const float* grad, const ptrdiff_t* which, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
     )
     void divide_row "fe_divide_row"(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end)
     ctypedef struct Path "fe_path":
@@ -134,3 +156,4 @@ include "threads.pxi"
 include "gather.pxi"
 include "mask.pxi"
 include "bag.pxi"
+include "grad.pxi"

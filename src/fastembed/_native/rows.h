@@ -208,6 +208,14 @@ static inline void fe_maximum_with_position(float* acc, ptrdiff_t* which, const 
     }
 }
 
+/* acc[d] += grad[d] where which[d] == position: the way back of fe_maximum_with_position. */
+static inline void fe_add_where_chosen(float* acc, const float* grad, const ptrdiff_t* which, ptrdiff_t position,
+                                       ptrdiff_t begin, ptrdiff_t end) {
+    for (ptrdiff_t d = begin; d < end; ++d)
+        if (which[d] == position)
+            acc[d] += grad[d];
+}
+
 static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end) {
     for (ptrdiff_t d = begin; d < end; ++d)
         row[d] /= divisor;
