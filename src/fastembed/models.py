@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _compile, _inputs, _registry, _summary, layers
+from . import _registry, _summary, layers
 from ._progress import ProgressBar
-from ._stack import Stack, takes_ids
-from .layers import Embedding, Layer, Weight
+from .layers import Embedding
+from .training import Trainer
 
 __all__ = ["Sequential", "model_from_config", "model_from_json"]
 
 
-class Sequential(Stack):
+class Sequential(Trainer):
     """A model: layers one after the other::
 
         model = Sequential([Embedding(6, 2, input_length=3)])
@@ -36,59 +36,6 @@ class Sequential(Stack):
         TypeError: if one is no layer.
         ValueError: if a layer does not fit the one before it, or two have the same name.
     """
-
-    loss: Any
-    metrics: Any
-    loss_weights: Any
-    sample_weight_mode: Any
-    weighted_metrics: Any
-
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
-        self.optimizer: Any = None
-        self._compiled_trainable: list[Weight] | None = None  # None: not compiled
-        super().__init__(layers, name)
-
-    def compile(
-        self,
-        optimizer: Any,
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
-        sample_weight_mode: Any = None,
-        weighted_metrics: Any = None,
-        target_tensors: None = None,
-    ) -> None:
-        """Check how the model is to be trained and keep it, as attributes of the same names.
-
-        Args:
-            optimizer: name (in any case) or config of one of Keras 2.2.4's.
-            loss: name of one of Keras's, a function of targets and outputs, a list of one of these, or a dict by output
-                name.
-            metrics: list of names and functions, or a dict of such by output name; default none.
-            loss_weights: list of one number, or a dict by output name; default None.
-            sample_weight_mode: ``"temporal"`` or None; kept as given.
-            weighted_metrics: as `metrics`.
-            target_tensors: None, as there are no tensors here.
-
-        Raises:
-            ValueError: if a name is unknown, there is no loss, or `target_tensors` is given.
-            TypeError: if `metrics` or `loss_weights` is something else.
-        """
-        output_name = self.output_names[0] if self._layers else ""
-        _compile.check_optimizer(optimizer)
-        _compile.check_loss(loss, output_name)
-        _compile.check_loss_weights(loss_weights, output_name)
-        _compile.check_sample_weight_mode(sample_weight_mode, output_name)
-        _compile.check_metrics([metrics, weighted_metrics], output_name)
-        if target_tensors is not None:
-            raise ValueError(f"`target_tensors` must be None: targets are arrays. Received: {target_tensors!r}.")
-        self.optimizer = optimizer
-        self.loss = loss
-        self.metrics = metrics or []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.weighted_metrics = weighted_metrics
-        self._compiled_trainable = self.trainable_weights
 
     def summary(
         self,
@@ -112,15 +59,8 @@ class Sequential(Stack):
                 "This model has not yet been built. Build the model first by calling build() or calling fit() with "
                 "some data. Or specify input_shape or batch_input_shape in the first layer for automatic build. "
             )
-        trainable = self.trainable_weights
-        if self._compiled_trainable is not None:
-            if len(trainable) != len(self._compiled_trainable):
-                warnings.warn(
-                    "Discrepancy between trainable weights and collected trainable weights, did you set "
-                    "`model.trainable` without calling `model.compile` after ?",
-                    stacklevel=2,
-                )
-            trainable = self._compiled_trainable
+        self._check_trainable(2)
+        trainable = self.trainable_weights if self._compiled_trainable is None else self._compiled_trainable
         _summary.print_summary(
             self.layers, trainable, self.non_trainable_weights, line_length, positions, print_fn or print
         )
@@ -185,17 +125,6 @@ class Sequential(Stack):
         """Return the index of the largest output of each sample; of a single output, whether it is above 0.5."""
         outputs = self.predict(x, batch_size, verbose)
         return outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else (outputs > 0.5).astype(np.int32)
-
-    def _standardize(self, x: Any) -> NDArray[Any]:
-        if self._input is None:
-            x = _inputs.one_array(x, None)
-            self.build((None, *x.shape[1:]))
-        else:
-            x = _inputs.one_array(x, self._input.name)
-        assert self._input is not None  # after build
-        _inputs.check_shape(x, self._input.name, self._input.batch_input_shape)
-        # Keras would feed ids as float32, which cannot tell those past 2**24 apart.
-        return x if takes_ids(self) else np.asarray(x, self._input.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers' configs: what makes this model again, without its weights."""

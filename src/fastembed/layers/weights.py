@@ -45,6 +45,13 @@ class Weight:
         return self.__dict__ | {"debtor": None}
 
 
+def penalty(weight: Weight) -> Any:
+    """Return the penalty of a weight that has a regularizer."""
+    weight.settle()
+    assert weight.regularizer is not None
+    return weight.regularizer(weight.value)
+
+
 class WeightOwner:
     """What has weights: the half of `Layer` that deals with them."""
 
@@ -114,7 +121,7 @@ class WeightOwner:
     @property
     def losses(self) -> list[Any]:
         """The penalty of each weight that has a regularizer, computed now."""
-        return [weight.regularizer(weight.value) for weight in self.weights if weight.regularizer is not None]
+        return [penalty(weight) for weight in self.weights if weight.regularizer is not None]
 
     @property
     def updates(self) -> list[Any]:
@@ -136,7 +143,10 @@ class WeightOwner:
 
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Return copies of the weights' arrays."""
-        return [weight.value.copy() for weight in self._weights_in_order()]
+        own = self._weights_in_order()
+        for weight in own:
+            weight.settle()
+        return [weight.value.copy() for weight in own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy arrays into the weights; other dtypes are converted to float32.
@@ -147,6 +157,7 @@ class WeightOwner:
         own = self._weights_in_order()
         check_weights(self.name, weights, [weight.shape for weight in own])
         for weight, given in zip(own, weights, strict=True):
+            weight.settle()
             weight.value[...] = given
         self._initial_weights = None
 
