@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _registry
-from ._table_state import TableState
-from .ops import IndexedSlices
+from ._history import Debt
+from ._table_state import StepNumbers, TableState
 
 _EPSILON = 1e-7  # Keras's K.epsilon()
 
@@ -29,6 +29,8 @@ class Optimizer:
     Args:
         clipnorm: float; gradients are scaled down together so that their common norm is at most this.
         clipvalue: float; each number of a gradient is then cut to [-clipvalue, clipvalue].
+        lazy: whether a row of a table stays as it is, with its state, while it has no gradient, as in LazyAdam and
+            SparseAdam. That trains to other numbers than Keras; default False, Keras's numbers.
 
     Raises:
         TypeError: if another keyword is given.
@@ -36,10 +38,11 @@ class Optimizer:
 
     def __init__(self, **kwargs: Any) -> None:
         for keyword in kwargs:
-            if keyword not in ("clipnorm", "clipvalue"):
+            if keyword not in ("clipnorm", "clipvalue", "lazy"):
                 raise TypeError(f"Unexpected keyword argument passed to optimizer: {keyword}")
         self.clipnorm: float | None = kwargs.get("clipnorm")
         self.clipvalue: float | None = kwargs.get("clipvalue")
+        self.lazy = bool(kwargs.get("lazy", False))
         self.iterations = 0
         self._states: list[TableState] = []
 
@@ -55,6 +58,14 @@ class Optimizer:
         """What the row update takes at the coming step, which is number iterations + 1."""
         raise NotImplementedError
 
+    def _debt(self) -> Debt:
+        """What the row update does to a row that has no gradient."""
+        return Debt("none")
+
+    def _rate_without_gradient(self, numbers: Numbers) -> float:
+        """What such a row moves by, in units of average / size."""
+        return numbers[0]
+
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
     def build(self, weights: Sequence[Any]) -> None:
@@ -62,7 +73,7 @@ class Optimizer:
         for state in self._states:
             state.settle()
             state.weight.debtor = None
-        self._states = [TableState(_weight(weight), self._rule()) for weight in weights]
+        self._states = [TableState(_weight(weight), self._rule(), self.lazy) for weight in weights]
 
     def apply_gradients(self, grads_and_weights: Iterable[tuple[Any, Any]]) -> None:
         """Take one step: change weights in place by their gradients.
@@ -76,33 +87,27 @@ class Optimizer:
             ValueError: if a gradient does not fit its weight; no weight has changed then.
         """
         pairs = [(gradient, self._state(_weight(weight))) for gradient, weight in grads_and_weights]
-        pairs = [(_fit(gradient, state.weight), state) for gradient, state in pairs]
-        scale = self._clip_scale(pairs)
+        pairs = [(state.fit(gradient), state) for gradient, state in pairs]
+        clip = self.clipvalue if self.clipvalue is not None and self.clipvalue > 0 else math.inf
         numbers = self._numbers()
-        clip = self.clipvalue if self.clipvalue is not None and self.clipvalue > 0 else None
+        step = StepNumbers(self.iterations + 1, numbers, self._rate_without_gradient(numbers), self._scale(pairs), clip)
+        debt = self._debt()
         for gradient, state in pairs:
-            state.step(gradient, numbers, scale, clip)
+            state.step(gradient, step, debt)
         self.iterations += 1
 
     def _state(self, weight: Any) -> TableState:
         for state in self._states:
             if state.weight is weight:
                 return state
-        self._states.append(TableState(weight, self._rule()))
+        self._states.append(TableState(weight, self._rule(), self.lazy))
         return self._states[-1]
 
-    def _clip_scale(self, pairs: Sequence[tuple[Any, TableState]]) -> float:
+    def _scale(self, pairs: Sequence[tuple[Any, TableState]]) -> float:
+        """What clipnorm multiplies all gradients with."""
         if self.clipnorm is None or self.clipnorm <= 0:
             return 1.0
-        total = 0.0
-        for gradient, state in pairs:
-            g = gradient.to_dense() if isinstance(gradient, IndexedSlices) else gradient
-            penalty = state.weight.regularizer
-            if penalty is not None:
-                p = state.weight.value
-                g = g + penalty.l1 * np.sign(p) + np.float32(2) * penalty.l2 * p
-            total += float(np.sum(np.square(g, dtype=np.float64)))
-        norm = math.sqrt(total)
+        norm = math.sqrt(sum(state.square_sum(gradient) for gradient, state in pairs))
         return self.clipnorm / norm if norm >= self.clipnorm else 1.0
 
     # ── state and config ─────────────────────────────────────────────────────────────────────────
@@ -137,12 +142,14 @@ class Optimizer:
             weights = weights[1:]
         count = len(self._states)
         for position, state in enumerate(self._states):
-            state.set_arrays(weights[position::count])
+            arrays = weights[position::count]
+            state.set_arrays(arrays[: len(state.arrays())])
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this optimizer again."""
         clips = {"clipnorm": self.clipnorm, "clipvalue": self.clipvalue}
-        return {name: value for name, value in clips.items() if value is not None}
+        config: dict[str, Any] = {name: value for name, value in clips.items() if value is not None}
+        return config | ({"lazy": True} if self.lazy else {})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
@@ -187,6 +194,10 @@ class SGD(_Decaying):
     def _rule(self) -> str:
         return "sgd"
 
+    def _debt(self) -> Debt:
+        momentum = _f32(self.momentum)
+        return Debt("momentum", momentum, push=momentum if self.nesterov else 1.0)
+
     def _numbers(self) -> Numbers:
         return (self._rate(), _f32(self.momentum), 0.0, 0.0, 0.0, 0.0, float(bool(self.nesterov)), 0.0)
 
@@ -222,6 +233,9 @@ class RMSprop(_Decaying):
 
     def _rule(self) -> str:
         return "rmsprop"
+
+    def _debt(self) -> Debt:
+        return Debt("decay", _f32(self.rho))
 
     def _numbers(self) -> Numbers:
         rho = _f32(self.rho)
@@ -286,6 +300,9 @@ class Adadelta(_Decaying):
 
     def _rule(self) -> str:
         return "adadelta"
+
+    def _debt(self) -> Debt:
+        return Debt("decay", _f32(self.rho), _f32(self.rho))
 
     def _numbers(self) -> Numbers:
         return (self._rate(), self.rho, 1.0 - self.rho, 0.0, 0.0, self.epsilon, 0.0, 0.0)
@@ -355,13 +372,17 @@ class Adam(_WithMoments):
     def _rule(self) -> str:
         return "amsgrad" if self.amsgrad else "adam"
 
+    def _debt(self) -> Debt:
+        b1, b2 = _f32(self.beta_1), _f32(self.beta_2)
+        return Debt("series", b1, b2, size=1.0 if self.amsgrad else math.sqrt(b2))
+
     def _numbers(self) -> Numbers:
         t = self.iterations + 1
         unbias = math.sqrt(1.0 - _f32(self.beta_2) ** t) / (1.0 - _f32(self.beta_1) ** t)
         return self._numbers_at(self._rate() * unbias)
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """Return copies of the state's arrays in Keras's order: iterations, then m, v and v's maximum of all weights."""
+        """Return copies of the state's arrays in Keras's order: iterations, m, v and v's maximum of all weights."""
         arrays = super().get_weights()
         return arrays if self.amsgrad else arrays + [np.zeros(1, np.float32) for _ in self._states]
 
@@ -396,6 +417,9 @@ class Adamax(_WithMoments):
     def _rule(self) -> str:
         return "adamax"
 
+    def _debt(self) -> Debt:
+        return Debt("series", _f32(self.beta_1), _f32(self.beta_2), size=_f32(self.beta_2))
+
     def _numbers(self) -> Numbers:
         return self._numbers_at(self._rate() / (1.0 - _f32(self.beta_1) ** (self.iterations + 1)))
 
@@ -428,8 +452,15 @@ class Nadam(_WithMoments):
     def _rule(self) -> str:
         return "nadam"
 
+    def _debt(self) -> Debt:
+        b1, b2 = _f32(self.beta_1), _f32(self.beta_2)
+        return Debt("series", b1, b2, size=math.sqrt(b2), steady=b2)
+
+    def _rate_without_gradient(self, numbers: Numbers) -> float:
+        return numbers[6] / math.sqrt(numbers[7])
+
     def _momentum(self, t: int) -> float:
-        return _f32(self.beta_1) * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay))
+        return float(_f32(self.beta_1) * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay)))
 
     def _numbers(self) -> Numbers:
         t = self.iterations + 1
@@ -476,18 +507,6 @@ def _weight(weight: Any) -> Any:
     if not getattr(weight, "built", False) or len(weight.weights) != 1:
         raise ValueError(f"A gradient needs a weight, or a built layer that has one. Received: {weight!r}.")
     return weight.weights[0]
-
-
-def _fit(gradient: Any, weight: Any) -> Any:
-    """The gradient as float32, when it fits the weight."""
-    if isinstance(gradient, IndexedSlices):
-        shape = tuple(gradient.dense_shape)
-    else:
-        gradient = np.asarray(gradient, np.float32)
-        shape = gradient.shape
-    if shape != weight.shape:
-        raise ValueError(f"The gradient of {weight.name} must have shape {weight.shape}. Received: shape {shape}.")
-    return gradient
 
 
 def serialize(optimizer: Any) -> _registry.Config | str | None:

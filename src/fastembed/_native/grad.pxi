@@ -165,7 +165,9 @@ cdef np.ndarray _group_rows(const Groups* groups):
     return indices
 
 
-cdef object _summed(SumRows* job, Groups* groups, np.ndarray grads, ptrdiff_t num_rows, ptrdiff_t grad_rows, int threads):
+cdef object _summed(
+    SumRows* job, Groups* groups, np.ndarray grads, ptrdiff_t num_rows, ptrdiff_t grad_rows, int threads
+):
     """The sums of the groups' gradients as IndexedSlices."""
     cdef np.ndarray indices = _group_rows(groups)
     cdef np.npy_intp shape[2]
@@ -316,7 +318,8 @@ def embedding_bag_grad(
     ids, starts, weights, padding_id = _bags.bags(
         ids, offsets, lengths, weights, include_last_offset, reduce, rows, "raise", padding_id, None
     )
-    cdef tuple shape = (<object>ids).shape[:np.PyArray_NDIM(<np.ndarray>ids) - 1] if starts is None else (len(starts) - 1,)
+    cdef int last_axis = np.PyArray_NDIM(<np.ndarray>ids) - 1
+    cdef tuple shape = (<object>ids).shape[:last_axis] if starts is None else (len(starts) - 1,)
     cdef np.ndarray grads = _check.grads("output_grad", output_grad, shape)
     cdef ptrdiff_t dim = np.PyArray_DIMS(grads)[np.PyArray_NDIM(grads) - 1]
     cdef object which = None
@@ -332,7 +335,7 @@ def embedding_bag_grad(
     for size in shape:
         bag_count *= size
     if starts is None:
-        job.length = np.PyArray_DIMS(<np.ndarray>ids)[np.PyArray_NDIM(<np.ndarray>ids) - 1]
+        job.length = np.PyArray_DIMS(<np.ndarray>ids)[last_axis]
         starts = np.PyArray_Arange(0, bag_count + 1, 1, np.NPY_INTP) * job.length
     cdef np.npy_intp total = np.PyArray_SIZE(ids)
     cdef np.npy_intp bags_shape = bag_count

@@ -13,7 +13,7 @@ cimport cython
 cimport numpy as np
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrtf
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
@@ -109,6 +109,56 @@ cdef extern from "rows.h" nogil:
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)
 
+cdef extern from "updates.h" nogil:
+    enum:
+        FE_TERMS
+    ctypedef struct Numbers "fe_numbers":
+        pass
+    ctypedef struct Step "fe_step":
+        int rule
+        float* table
+        float* state
+        ptrdiff_t states
+        ptrdiff_t num_rows
+        ptrdiff_t dim
+        const uint8_t* frozen
+        const ptrdiff_t* rows
+        ptrdiff_t count
+        const ptrdiff_t* grad_rows
+        ptrdiff_t grad_count
+        const float* grads
+        int prepare
+        float l1
+        float l2
+        float scale
+        float clip
+        int32_t* last
+        int32_t now
+        int owes
+        const Numbers* numbers
+        const double* powers
+        const double* series
+        int32_t series_from
+        ptrdiff_t cutoff
+        const float* zeros
+        int non_negative
+        int norm
+        float norm_low
+        float norm_high
+        float norm_rate
+    ctypedef struct UpdatesPath "fe_updates_path":
+        void (*step_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil
+        void (*settle_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil
+        void (*settle_listed)(const Step* job, const ptrdiff_t* rows, ptrdiff_t count) noexcept nogil
+        void (*column_squares)(
+            const float* table, const uint8_t* frozen, ptrdiff_t dim, ptrdiff_t begin, ptrdiff_t end, double* squares
+        ) noexcept nogil
+        void (*scale_columns)(
+            float* table, const uint8_t* frozen, ptrdiff_t dim, ptrdiff_t begin, ptrdiff_t end, const float* factors,
+            int divide
+        ) noexcept nogil
+    const UpdatesPath updates_paths "fe_updates_paths"[]
+
 cdef extern from *:
     """
     #ifdef __clang__
@@ -157,3 +207,4 @@ include "gather.pxi"
 include "mask.pxi"
 include "bag.pxi"
 include "grad.pxi"
+include "optimizer.pxi"

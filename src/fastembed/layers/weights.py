@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
+from ..ops import embedding_grad
 
 
 @dataclass(eq=False)
@@ -22,6 +23,8 @@ class Weight:
     constraint: Callable[[Any], Any] | None = None
     # The optimizer's state of this table, while rows of `value` may lag behind (see `settle`); else None.
     debtor: Any = None
+    # Rows that training leaves alone, (V,); never changed in place. None: there are none.
+    frozen: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,6 +42,42 @@ class Weight:
         """
         if self.debtor is not None:
             self.debtor.settle(ids)
+
+    def freeze_rows(self, rows: Any) -> None:
+        """Leave rows alone in training from now on: no optimizer, penalty or constraint moves them.
+
+        Args:
+            rows: ids of rows, or a bool array (V,); rows frozen before stay frozen.
+
+        Raises:
+            IndexError: if an id is outside the table.
+            ValueError: if a bool array has another shape.
+        """
+        chosen = self._chosen(rows)
+        self.settle()
+        self.frozen = chosen if self.frozen is None else self.frozen | chosen
+
+    def unfreeze_rows(self, rows: Any = None) -> None:
+        """Let training move rows again, which begin without optimizer state; all rows for None.
+
+        Raises:
+            IndexError: if an id is outside the table.
+            ValueError: if a bool array has another shape.
+        """
+        if self.frozen is None:
+            return
+        frozen = None if rows is None else self.frozen & ~self._chosen(rows)
+        self.frozen = frozen if frozen is not None and frozen.any() else None
+
+    def _chosen(self, rows: Any) -> NDArray[np.bool_]:
+        chosen = np.asarray(rows)
+        if chosen.dtype == bool:
+            if chosen.shape != self.shape[:1]:
+                raise ValueError(f"A mask of rows must have shape {self.shape[:1]}. Received: shape {chosen.shape}.")
+            return chosen.copy()
+        marks = np.zeros(self.shape[0], bool)
+        marks[embedding_grad(rows, np.zeros((*chosen.shape, 0), np.float32), self.shape[0]).indices] = True
+        return marks
 
     def __getstate__(self) -> dict[str, Any]:
         self.settle()
