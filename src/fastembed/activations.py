@@ -117,14 +117,11 @@ def relu(x: ArrayLike, alpha: float = 0.0, max_value: float | None = None, thres
     Training goes through the default ``max(x, 0)`` only.
     """
     x = np.asarray(x, np.float32)
-    if alpha == 0.0 and max_value is None and threshold == 0.0:
-        result: Array = np.maximum(x, np.float32(0))
-        return result
-    result: Array = np.where(x > threshold, x, np.float32(0)).astype(np.float32)
+    result: Array = np.maximum(x, np.float32(0)) if threshold == 0.0 else x * (x > threshold)
     if max_value is not None:
         result = np.clip(result, np.float32(0), np.float32(max_value))
     if alpha != 0.0:
-        result = result - np.float32(alpha) * np.maximum(np.float32(threshold) - x, np.float32(0))
+        result -= np.float32(alpha) * np.maximum(np.float32(threshold) - x, np.float32(0))
     return result
 
 
@@ -163,8 +160,9 @@ def linear(x: Any) -> Any:
 def _logistic(x: Array) -> Array:
     # exp of something negative only: no overflow, whatever the sign
     small = np.exp(-np.abs(x))
-    result: Array = np.where(x >= 0, _ONE, small).astype(np.float32, copy=False) / (_ONE + small)
-    return result
+    top: Array = np.where(x >= 0, _ONE, small)
+    top /= _ONE + small
+    return top
 
 
 _NAMES: _registry.Names = {

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _registry, _summary, layers
+from ._generator_training import GeneratorTrainer
 from ._progress import ProgressBar
 from .layers import Embedding
-from .training import Trainer
+from .training import check_batch_size
 
 __all__ = ["Sequential", "model_from_config", "model_from_json"]
 
 
-class Sequential(Trainer):
+class Sequential(GeneratorTrainer):
     """A model: layers one after the other::
 
         model = Sequential([Embedding(6, 2, input_length=3)])
@@ -65,7 +66,9 @@ class Sequential(Trainer):
             self.layers, trainable, self.non_trainable_weights, line_length, positions, print_fn or print
         )
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> NDArray[np.float32]:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int = 0, steps: int | None = None
+    ) -> NDArray[np.float32]:
         """Return the outputs for samples; a model that is one `Embedding` gathers them all at once.
 
         Args:
@@ -73,6 +76,7 @@ class Sequential(Trainer):
                 array, or a dict with an array at the input's name. Integer ids for an `Embedding` stay as they are.
             batch_size: int, how many samples go through the layers at a time; default 32; none do if it is negative.
             verbose: 1 prints a progress bar; default 0.
+            steps: int; all samples go through the layers this many times, and `batch_size` must be None; default None.
 
         Returns:
             float32, samples first; of 0 samples an empty array of the right shape.
@@ -86,6 +90,8 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError("There are no layers in the model: add() one before predict().")
         x = self._standardize(x)
+        if steps is not None:
+            return self._predict_in_steps(x, batch_size, verbose, steps)
         if batch_size == 0:
             raise ZeroDivisionError("integer division or modulo by zero")
         size = 32 if batch_size is None else batch_size
@@ -95,6 +101,18 @@ class Sequential(Trainer):
             rows: NDArray[np.float32] = self._layers[0](x)
             return rows
         return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
+
+    def _predict_in_steps(
+        self, x: NDArray[Any], batch_size: int | None, verbose: int, steps: int
+    ) -> NDArray[np.float32]:
+        check_batch_size(batch_size, steps, "steps")
+        progress = ProgressBar(steps) if verbose == 1 else None
+        outputs = []
+        for step in range(steps):
+            outputs.append(self.call(x))
+            if progress is not None:
+                progress.update(step + 1)
+        return np.concatenate(outputs)
 
     def _predict_in_batches(self, x: NDArray[Any], size: int, progress: ProgressBar | None) -> NDArray[np.float32]:
         if not len(x):

@@ -1,215 +1,262 @@
-"""`Trainer`: what a model is trained with, as in Keras 2.2.4: batches, and (in `_loops`) epochs of them."""
+"""`Trainer`: a model that is trained and evaluated on arrays, epoch by epoch, as in Keras 2.2.4."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _compile, _inputs, _targets
-from ._objective import Objective
-from ._stack import Stack, takes_ids
-from .layers import Step, Weight
-
-Batch = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]  # inputs, targets, weights
-_NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+from ._batches import Batch, BatchTrainer, one_or_list
+from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger
+from ._progress import ProgressBar
 
 
-class Trainer(Stack):
-    """The half of `Sequential` that is trained and evaluated."""
+class Trainer(BatchTrainer):
+    """The part of `Sequential` that is trained and evaluated on arrays."""
 
-    loss: Any
-    metrics: Any
-    loss_weights: Any
-    sample_weight_mode: Any
-    weighted_metrics: Any
+    history: History  # of the last training
+    stop_training = False  # callbacks set it: training then ends after the batch
 
-    def __init__(self, layers: Any = None, name: str | None = None) -> None:
-        self.optimizer: Any = None
-        self._compiled_trainable: list[Weight] | None = None  # None: not compiled
-        self._objective: Objective | None = None  # None: not compiled, or its input's shape is not known yet
-        self._is_new = False  # whether the optimizer has not seen the weights yet
-        super().__init__(layers, name)
-
-    def compile(
+    def fit(
         self,
-        optimizer: Any,
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
-        sample_weight_mode: Any = None,
-        weighted_metrics: Any = None,
-        target_tensors: None = None,
-    ) -> None:
-        """Say how the model is to be trained. Which weights are trainable is noted here: compile again after a change.
-
-        Args:
-            optimizer: name (in any case), config, or an optimizer; one that was used before keeps its `iterations`.
-            loss: name of one of Keras's, a function of targets and outputs (with a gradient: `losses.with_gradient`), a
-                list of one of these, or a dict by output name.
-            metrics: list of names and functions, or a dict of such by output name; default none.
-            loss_weights: list of one number, or a dict by output name; default None.
-            sample_weight_mode: ``"temporal"`` if each place of a sample has a weight; default None.
-            weighted_metrics: as `metrics`; sample weights apply to them.
-            target_tensors: None, as there are no tensors here.
-
-        Raises:
-            ValueError: if a name is unknown, there is no loss, or `target_tensors` is given.
-            TypeError: if `metrics` or `loss_weights` is something else.
-        """
-        output_name = self.output_names[0] if self._layers else ""
-        found = _compile.find_optimizer(optimizer)
-        objective = _compile.make_objective(
-            loss, [metrics, weighted_metrics], loss_weights, sample_weight_mode, output_name, self._num_outputs()
-        )
-        if target_tensors is not None:
-            raise ValueError(f"`target_tensors` must be None: targets are arrays. Received: {target_tensors!r}.")
-        self.optimizer = found
-        self.loss = loss
-        self.metrics = metrics or []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.weighted_metrics = weighted_metrics
-        self._compiled_trainable = self.trainable_weights
-        self._objective = objective if self.built else None
-        self._is_new = True
-
-    def _num_outputs(self) -> int | None:
-        shape = self._last_output()[0] if self.built else ()
-        return shape[-1] if shape else None
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` and `train_on_batch` return; none before the model is compiled."""
-        if self._objective is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'metrics_names'")
-        return list(self._objective.names)
-
-    # ── batches ──────────────────────────────────────────────────────────────────────────────────
-
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
-        """Take one step of training on one batch.
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int = 1,
+        callbacks: Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        **kwargs: Any,
+    ) -> History:
+        """Train the model on arrays.
 
         Args:
             x: inputs, as for `predict`.
             y: targets: an array, a list of one, or a dict by output name.
-            sample_weight: array of the samples' weights; with ``sample_weight_mode="temporal"`` of their places'.
+            batch_size: int, samples a step; default 32.
+            epochs: int, the number of the last epoch.
+            verbose: 1 prints a bar, 2 a line an epoch, 0 nothing.
+            callbacks: list of `callbacks.Callback`.
+            validation_split: float in [0, 1), the part of the samples, from the end, that the model is evaluated on
+                after each epoch and not trained on.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate on instead.
+            shuffle: whether ``np.random`` shuffles the samples before each epoch; ``"batch"`` shuffles batches.
             class_weight: dict of weights by class.
+            sample_weight: array of the samples' weights; with ``sample_weight_mode="temporal"`` of their places'.
+            initial_epoch: int, the number of the first epoch, from 0.
+            steps_per_epoch: int; each step is then all samples, and `batch_size` must be None.
+            validation_steps: int, the same for the validation.
 
         Returns:
-            np.float32, the loss before the step; with metrics a list: the loss and each metric.
+            `History`: the means of each epoch.
 
         Raises:
             RuntimeError: if the model is not compiled.
-            ValueError: if an array does not fit.
-            IndexError: if an `Embedding` receives an id outside its table; nothing has changed then.
+            ValueError: if an argument does not fit another.
+            TypeError: if a keyword is unknown.
         """
-        return _one_or_list(self._train(self._batch(x, y, sample_weight, class_weight)))
+        if batch_size is None and steps_per_epoch is None:
+            batch_size = 32
+        if "nb_epoch" in kwargs:
+            warnings.warn("The `nb_epoch` argument in `fit` has been renamed `epochs`.", stacklevel=2)
+            epochs = kwargs.pop("nb_epoch")
+        if kwargs:
+            raise TypeError(f"Unrecognized keyword arguments: {kwargs}")
+        if x is None and y is None and steps_per_epoch is None:
+            raise ValueError("If fitting from data tensors, you should specify the `steps_per_epoch` argument.")
+        data = self._batch(x, y, sample_weight, class_weight)
+        validation = self._validation(validation_data)
+        if validation is None and validation_split and 0.0 < validation_split < 1.0:
+            split_at = int(len(data[0]) * (1.0 - validation_split))
+            data, validation = _part(data, slice(0, split_at)), _part(data, slice(split_at, None))
+        self._ready()
+        if validation is not None and verbose:
+            print(f"Train on {len(data[0])} samples, validate on {len(validation[0])} samples")
+        _check_steps(validation is not None, batch_size, steps_per_epoch, validation_steps)
 
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Return the loss and metrics of one batch; arguments, result and errors as `train_on_batch`."""
-        return _one_or_list(self._test(self._batch(x, y, sample_weight)))
+        names = self.metrics_names
+        running = self._begin_training(
+            callbacks,
+            verbose,
+            "samples" if steps_per_epoch is None else "steps",
+            {
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "steps": steps_per_epoch,
+                "samples": len(data[0]),
+                "verbose": verbose,
+                "do_validation": validation is not None,
+                "metrics": names if validation is None else names + [f"val_{name}" for name in names],
+            },
+            [] if validation is None else list(validation),
+        )
+        indices = np.arange(len(data[0]))
+        for epoch in range(initial_epoch, epochs):
+            running.on_epoch_begin(epoch)
+            if steps_per_epoch is None:
+                assert batch_size is not None
+                indices = _shuffled(indices, shuffle, batch_size)
+                batches = _batches_of(data, indices if shuffle else None, batch_size)
+            else:
+                batches = ((data, 1) for _ in range(steps_per_epoch))
+            for number, (batch, size) in enumerate(batches):
+                self._step(running, number, size, batch)
+                if self.stop_training:
+                    break
+            logs: Logs = {}
+            # A batch that ended training ends the epoch without validation.
+            if validation is not None and not (self.stop_training and steps_per_epoch is None) and len(data[0]):
+                values = self._evaluate(validation, batch_size, validation_steps)
+                logs = {f"val_{name}": value for name, value in zip(names, values, strict=False)}
+            running.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        running.on_train_end()
+        return self.history
 
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for samples, in one batch."""
-        return self.call(self._standardize(x))
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int = 1,
+        sample_weight: Any = None,
+        steps: int | None = None,
+    ) -> Any:
+        """Return the mean loss, penalties included, and metrics over samples.
 
-    def _train(self, batch: Batch) -> list[np.float32]:
-        objective = self._ready()
-        x, y_true, weights = batch
-        trained = self._compiled_trainable or []
-        step = Step(training=True, wanted=frozenset(id(weight.value) for weight in trained))
-        y_pred, mask = self._run(x, None, True, step)
-        y_true = _as_float32(y_true)
-        values = objective.values(y_true, y_pred, weights, mask, step.penalty + self._penalty())
-        self.backward(objective.gradient(y_true, y_pred, weights, mask), step)
-        self.optimizer.apply_gradients(_by_weight(step, trained))
-        return values
+        Args:
+            x: inputs, as for `predict`.
+            y: targets, as for `fit`.
+            batch_size: int, how many samples go through the layers at a time; default 32.
+            verbose: 1 prints a bar.
+            sample_weight: as for `fit`.
+            steps: int; all samples go through the layers this many times, and `batch_size` must be None.
 
-    def _test(self, batch: Batch) -> list[np.float32]:
-        assert self._objective is not None  # after _batch
-        x, y_true, weights = batch
-        step = Step()
-        y_pred, mask = self._run(x, None, True, step)
-        return self._objective.values(_as_float32(y_true), y_pred, weights, mask, step.penalty + self._penalty())
+        Returns:
+            np.float64, the loss; with metrics a list: the loss and each metric, as `metrics_names` says. ``[]`` for no
+            samples.
 
-    def _penalty(self) -> float:
-        return float(sum(self.losses))
+        Raises:
+            RuntimeError: if the model is not compiled.
+            ValueError: if an argument does not fit another.
+        """
+        if batch_size is None and steps is None:
+            batch_size = 32
+        if x is None and y is None and steps is None:
+            raise ValueError("If evaluating from data tensors, you should specify the `steps` argument.")
+        data = self._batch(x, y, sample_weight)
+        check_batch_size(batch_size, steps, "steps")
+        progress = ProgressBar(len(data[0]) if steps is None else steps) if verbose == 1 else None
+        return one_or_list(self._evaluate(data, batch_size, steps, progress))
 
-    def _ready(self) -> Objective:
-        """Give the optimizer the weights, before the first step after `compile`."""
-        assert self._objective is not None  # after _batch
-        self._check_trainable(3)
-        if self._is_new:
-            self.optimizer.build(self._compiled_trainable)
-            self._is_new = False
-        return self._objective
-
-    def _check_trainable(self, stacklevel: int) -> None:
-        if self._compiled_trainable is not None and len(self.trainable_weights) != len(self._compiled_trainable):
-            warnings.warn(
-                "Discrepancy between trainable weights and collected trainable weights, did you set "
-                "`model.trainable` without calling `model.compile` after ?",
-                stacklevel=stacklevel + 1,
+    def _validation(self, validation_data: Any) -> Batch | None:
+        if not validation_data:
+            return None
+        if len(validation_data) not in (2, 3):
+            raise ValueError(
+                "When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
+                f"val_sample_weights) items, however it contains {len(validation_data)} items"
             )
+        return self._batch(*validation_data)
 
-    # ── what is given, checked ───────────────────────────────────────────────────────────────────
+    def _begin_training(
+        self,
+        callbacks: Sequence[Callback] | None,
+        verbose: int,
+        count_mode: str,
+        params: dict[str, Any],
+        validation: list[Any],
+    ) -> CallbackList:
+        """Begin training: all callbacks, Keras's own among them, told what they are told."""
+        self.history = History()
+        bar = [ProgbarLogger(count_mode)] if verbose else []
+        running = CallbackList([BaseLogger(), *bar, *(callbacks or ()), self.history])
+        running.set_model(self)
+        running.set_params(params)
+        for callback in running:
+            callback.validation_data = validation
+        running.on_train_begin()
+        self.stop_training = False
+        return running
 
-    def _standardize(self, x: Any) -> NDArray[Any]:
-        if self._input is None:
-            x = _inputs.one_array(x, None)
-            self.build((None, *x.shape[1:]))
-        else:
-            x = _inputs.one_array(x, self._input.name)
-        assert self._input is not None  # after build
-        _inputs.check_shape(x, self._input.name, self._input.batch_input_shape)
-        # Keras would feed ids as float32, which cannot tell those past 2**24 apart.
-        return x if takes_ids(self) else np.asarray(x, self._input.dtype)
+    def _step(self, running: CallbackList, number: int, size: int, batch: Batch) -> None:
+        logs: Logs = {"batch": number, "size": size}
+        running.on_batch_begin(number, logs)
+        logs |= zip(self.metrics_names, self._train(batch), strict=True)
+        running.on_batch_end(number, logs)
 
-    def _batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batch:
-        """Inputs, targets and weights, checked against the model and each other."""
-        if self.optimizer is None:
-            raise RuntimeError(_NOT_COMPILED)
-        x = self._standardize(x)
-        if y is None:
-            raise ValueError("`y` must be given: a model is trained and evaluated against targets.")
-        if self._objective is None:
-            self.compile(
-                self.optimizer,
-                self.loss,
-                self.metrics,
-                self.loss_weights,
-                self.sample_weight_mode,
-                self.weighted_metrics,
+    def _evaluate(
+        self, data: Batch, batch_size: int | None, steps: int | None, progress: ProgressBar | None = None
+    ) -> list[np.float64]:
+        """The means over samples, or over steps of all samples."""
+        count = len(data[0]) if steps is None else steps
+        batches = _batches_of(data, None, batch_size or 0) if steps is None else ((data, 1) for _ in range(steps))
+        totals: list[np.float64] = []
+        seen = 0
+        for batch, size in batches:
+            values = self._test(batch)
+            totals = totals or [np.float64(0)] * len(values)
+            totals = [total + np.float64(value) * size for total, value in zip(totals, values, strict=True)]
+            seen += size
+            if progress is not None:
+                progress.update(seen)
+        return [total / count for total in totals]
+
+
+def _part(data: Batch, samples: slice | NDArray[np.intp]) -> Batch:
+    x, y, weights = data
+    return x[samples], y[samples], weights[samples]
+
+
+def _batches_of(data: Batch, indices: NDArray[np.intp] | None, batch_size: int) -> Iterator[tuple[Batch, int]]:
+    """Batches and their sizes, of the samples in the order of `indices`, or as they are."""
+    if batch_size == 0:
+        raise ZeroDivisionError("integer division or modulo by zero")
+    count = len(data[0])
+    for start in range(0, count, batch_size) if batch_size > 0 else ():
+        samples = slice(start, min(start + batch_size, count))
+        yield _part(data, samples if indices is None else indices[samples]), samples.stop - start
+
+
+def _shuffled(indices: NDArray[np.intp], shuffle: Any, batch_size: int) -> NDArray[np.intp]:
+    """The samples in a new order, drawn as Keras draws it."""
+    if shuffle == "batch":
+        whole = len(indices) // batch_size * batch_size
+        batches = indices[:whole].reshape(-1, batch_size)
+        np.random.shuffle(batches)
+        return np.append(batches.reshape(-1), indices[whole:])
+    if shuffle:
+        np.random.shuffle(indices)
+    return indices
+
+
+def _check_steps(
+    validates: bool, batch_size: int | None, steps_per_epoch: int | None, validation_steps: int | None
+) -> None:
+    if validation_steps:
+        if steps_per_epoch is None:
+            raise ValueError(
+                "Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` must be set."
             )
-        assert self._objective is not None  # after compile
-        name, loss = self.output_names[0], self._objective.loss
-        y = _targets.targets(y, name, self._last_output()[0], loss)
-        weights = _targets.weights(y, sample_weight, class_weight, name, self._objective, self.sample_weight_mode)
-        _targets.check_lengths(x, y, weights)
-        _targets.check_loss_fits(y, loss)
-        return x, y, weights
+        if not validates:
+            raise ValueError("`validation_steps` needs `validation_data` or `validation_split` to validate on.")
+    elif validates and steps_per_epoch:
+        raise ValueError("Must specify `validation_steps` to perform validation when doing step-wise training.")
+    check_batch_size(batch_size, steps_per_epoch, "steps_per_epoch")
 
 
-def _as_float32(y: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(y, np.float32)
-
-
-def _one_or_list(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
-def _by_weight(step: Step, weights: list[Weight]) -> list[tuple[Any, Weight]]:
-    """Each weight with its gradient: several, from layers that are used several times, added up."""
-    found: dict[int, Any] = {}
-    for array, gradient in step.gradients:
-        if id(array) in found:
-            gradient = _dense(found[id(array)]) + _dense(gradient)
-        found[id(array)] = gradient
-    return [(found.get(id(weight.value), np.zeros(weight.shape, np.float32)), weight) for weight in weights]
-
-
-def _dense(gradient: Any) -> Any:
-    return gradient.to_dense() if hasattr(gradient, "to_dense") else gradient
+def check_batch_size(batch_size: int | None, steps: int | None, name: str) -> None:
+    """Refuse a batch size beside a number of steps."""
+    if steps is not None and batch_size is not None:
+        raise ValueError(f"If {name} is set, the `batch_size` must be None.")

@@ -6,6 +6,7 @@ reads all weights before it changes any.
 """
 
 import collections
+import contextlib
 import json
 import os
 import types
@@ -14,12 +15,14 @@ os.environ["KERAS_BACKEND"] = "theano"
 os.environ["THEANO_FLAGS"] = "device=cpu,floatX=float32,cxx=,optimizer=fast_compile"
 
 import numpy as np
-from keras import constraints, layers, models, optimizers, regularizers
+from keras import callbacks, constraints, layers, models, optimizers, regularizers
 
-from . import fit_cases, train_cases
+from . import fit_cases, fit_script, train_cases
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
-KERAS = types.SimpleNamespace(Sequential=models.Sequential, L=layers, O=optimizers, R=regularizers, C=constraints)
+KERAS = types.SimpleNamespace(
+    Sequential=models.Sequential, L=layers, O=optimizers, R=regularizers, C=constraints, B=callbacks
+)
 
 
 def record_training():
@@ -40,6 +43,12 @@ def record_fits():
         json.dump(recorded, file, indent=1)
 
 
+def record_script():
+    with open(os.path.join(DATA, "fit_script_k224.txt"), "w") as file, contextlib.redirect_stdout(file):
+        fit_script.run(KERAS)
+
+
 if __name__ == "__main__":
     record_training()
     record_fits()
+    record_script()
