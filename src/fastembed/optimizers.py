@@ -278,6 +278,23 @@ class Adagrad(_Decaying):
         return super().get_config() | {"lr": _f32(self.lr), "decay": self.decay, "epsilon": self.epsilon}
 
 
+class RowwiseAdagrad(Adagrad):
+    """Adagrad with one sum a row of a table in the place of one a value: ``a += mean(g ** 2)``.
+
+    Not in Keras: it trains to other numbers than `Adagrad`, and its state is `output_dim` times as small. A weight of
+    one axis has one sum.
+
+    Args:
+        lr: float >= 0, the rate; default 0.01.
+        epsilon: float; default None, 1e-7.
+        decay: float >= 0; the rate of step t is lr / (1 + decay * (t - 1)); default 0.0.
+        kwargs: as for `Optimizer`.
+    """
+
+    def _rule(self) -> str:
+        return "rowwise_adagrad"
+
+
 class Adadelta(_Decaying):
     """``a`` as RMSprop's; ``u = g * sqrt(d + epsilon) / sqrt(a + epsilon); p -= lr * u``; ``d`` averages ``u ** 2``.
 
@@ -488,6 +505,7 @@ _NAMES: _registry.Names = {
     "sgd": SGD,
     "rmsprop": RMSprop,
     "adagrad": Adagrad,
+    "rowwiseadagrad": RowwiseAdagrad,
     "adadelta": Adadelta,
     "adam": Adam,
     "adamax": Adamax,

@@ -97,7 +97,7 @@ FE_INLINE void fe_update_row(int rule, float* p, float* s, ptrdiff_t stride, con
             FE_COLUMNS for (ptrdiff_t d = begin; d < end; ++d) {
                 const float v = b1 * s[d] - rate * g[d];
                 s[d] = v;
-                p[d] = p[d] + b1 * v - rate * g[d];
+                p[d] += b1 * v - rate * g[d];
             }
         } else {
             FE_COLUMNS for (ptrdiff_t d = begin; d < end; ++d) {
