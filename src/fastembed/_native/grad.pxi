@@ -14,6 +14,7 @@ cdef struct SumRows:
     float* out                  # (U, dim) OUT; or, for `into_table`, the table, (V, dim) IN and OUT
     bint into_table
     ReduceRows reduce_rows
+    AddToZeros add_to_zeros
     ptrdiff_t ahead
     ptrdiff_t lines
 
@@ -40,30 +41,40 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef bint scaled = job.weights != NULL or job.scales != NULL or job.alpha != 1
     cdef ptrdiff_t chunk = 0, chunk_end = 0         # pairs whose gradients are at hand
     cdef ptrdiff_t last_pair = groups.start(claim.last)
-    cdef ptrdiff_t group, pair, stop, k, position, row
+    cdef ptrdiff_t group = claim.first, run
+    cdef ptrdiff_t pair = groups.start(group)
+    cdef ptrdiff_t group_end, stop, k, position, row
+    cdef bint plain = not (scaled or job.which or job.into_table) and claim.end - claim.begin == job.dim
     cdef float* acc
-    for group in range(claim.first, claim.last):
-        pair = groups.start(group)
+    while group < claim.last:
+        group_end = groups.start(group + 1)
         if job.into_table:
             acc = job.out + groups.row(pair) * job.dim
         else:
             acc = job.out + group * job.dim
-            memset(acc + claim.begin, 0, <size_t>(claim.end - claim.begin) * sizeof(float))
-        while pair < groups.start(group + 1):
+        if plain and group_end == pair + 1:
+            # most rows of a large table occur once in a batch: several such at a time
             if pair >= chunk_end:
                 chunk = pair
                 chunk_end = min(pair + IDS_BLOCK, last_pair)
-                for k in range(chunk_end - chunk):
-                    position = groups.position(chunk + k)
-                    row = _grad_row(job, position)
-                    rows[k] = job.grads + row * job.dim
-                    if scaled:
-                        factors[k] = job.alpha
-                        if job.weights:
-                            factors[k] *= job.weights[position]
-                        if job.scales:
-                            factors[k] *= job.scales[row]
-            stop = min(groups.start(group + 1), chunk_end)
+                _load_gradients(job, chunk, chunk_end, scaled, rows, factors)
+            run = 1
+            while pair + run < chunk_end and groups.start(group + run + 1) == pair + run + 1:
+                run += 1
+            job.add_to_zeros(
+                acc, rows + (pair - chunk), run, job.dim, chunk_end - pair, job.ahead, job.lines
+            )
+            group += run
+            pair += run
+            continue
+        if not job.into_table:
+            memset(acc + claim.begin, 0, <size_t>(claim.end - claim.begin) * sizeof(float))
+        while pair < group_end:
+            if pair >= chunk_end:
+                chunk = pair
+                chunk_end = min(pair + IDS_BLOCK, last_pair)
+                _load_gradients(job, chunk, chunk_end, scaled, rows, factors)
+            stop = min(group_end, chunk_end)
             if job.which:
                 for k in range(pair, stop):
                     position = groups.position(k)
@@ -77,6 +88,24 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
                     1 if scaled else 0, chunk_end - pair, job.ahead, job.lines
                 )
             pair = stop
+        group += 1
+
+
+cdef inline void _load_gradients(
+    const SumRows* job, ptrdiff_t begin, ptrdiff_t end, bint scaled, const float** rows, float* factors
+) noexcept nogil:
+    # rows, factors: of the pairs begin..end
+    cdef ptrdiff_t k, position, row
+    for k in range(end - begin):
+        position = job.groups.position(begin + k)
+        row = _grad_row(job, position)
+        rows[k] = job.grads + row * job.dim
+        if scaled:
+            factors[k] = job.alpha
+            if job.weights:
+                factors[k] *= job.weights[position]
+            if job.scales:
+                factors[k] *= job.scales[row]
 
 
 cdef int _sum_rows(SumRows* job, Groups* groups, int threads) except -1:
@@ -92,6 +121,7 @@ cdef int _sum_rows(SumRows* job, Groups* groups, int threads) except -1:
     groups.claim(row_bytes, job.dim, BAG_CLAIM_BYTES, giant, columns)
     job.groups = groups
     job.reduce_rows = path.reduce_rows
+    job.add_to_zeros = path.add_to_zeros
     job.ahead = 8
     job.lines = min((row_bytes + 63) // 64 + 1, <ptrdiff_t>24)
     return _run(_sum_block, job, <ptrdiff_t>groups.claims().size(), work, threads)

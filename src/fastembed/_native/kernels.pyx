@@ -94,6 +94,10 @@ cdef extern from "rows.h" nogil:
         float* acc, const float* const* rows, const float* weights, ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end,
         int kind, ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines
     ) noexcept nogil
+    ctypedef void (*AddToZeros "fe_add_to_zeros_function")(
+        float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t known, ptrdiff_t ahead,
+        ptrdiff_t lines
+    ) noexcept nogil
     void maximum_with_position "fe_maximum_with_position"(
         float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
     )
@@ -105,6 +109,7 @@ cdef extern from "rows.h" nogil:
         const char* name
         CopyRows copy_rows
         ReduceRows reduce_rows
+        AddToZeros add_to_zeros
     const Path paths "fe_paths"[]
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)
