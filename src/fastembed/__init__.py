@@ -1,18 +1,35 @@
 """Keras's Embedding layer without Keras: a multithreaded C row gather and mask under the Keras 2.2.4 API."""
 
-from fastembed import backend, constraints, initializers, layers, models, ops, regularizers
+from fastembed import (
+    activations,
+    backend,
+    callbacks,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    regularizers,
+)
 from fastembed._versions import show_versions
 from fastembed.backend import clear_session
 from fastembed.layers import Embedding
 from fastembed.models import Sequential
 from fastembed.ops import (
+    IndexedSlices,
     clear_output_cache,
     embedding_bag,
+    embedding_bag_grad,
+    embedding_grad,
     gather,
     gather_with_mask,
     get_num_threads,
     mask,
     num_threads,
+    scatter_add,
     set_num_threads,
     set_output_cache,
 )
@@ -21,23 +38,32 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Embedding",
+    "IndexedSlices",
     "Sequential",
     "__version__",
+    "activations",
     "backend",
+    "callbacks",
     "clear_output_cache",
     "clear_session",
     "constraints",
     "embedding_bag",
+    "embedding_bag_grad",
+    "embedding_grad",
     "gather",
     "gather_with_mask",
     "get_num_threads",
     "initializers",
     "layers",
+    "losses",
     "mask",
+    "metrics",
     "models",
     "num_threads",
     "ops",
+    "optimizers",
     "regularizers",
+    "scatter_add",
     "set_num_threads",
     "set_output_cache",
     "show_versions",

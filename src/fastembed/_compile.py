@@ -1,46 +1,30 @@
-"""The checks of `Sequential.compile`: Keras 2.2.4's names of optimizers, losses and metrics, and its errors."""
+"""What `Sequential.compile` makes of its arguments: functions, with Keras 2.2.4's names and errors."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-OPTIMIZERS = frozenset(["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam"])  # in any case
-_LOSSES_AND_METRICS = frozenset(
-    [
-        *("mean_squared_error", "mse", "MSE"),
-        *("mean_absolute_error", "mae", "MAE"),
-        *("mean_absolute_percentage_error", "mape", "MAPE"),
-        *("mean_squared_logarithmic_error", "msle", "MSLE"),
-        *("squared_hinge", "hinge", "logcosh", "poisson", "cosine_proximity", "cosine"),
-        *("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"),
-        "kullback_leibler_divergence",
-    ]
-)
-LOSSES = _LOSSES_AND_METRICS | {"categorical_hinge", "kld", "KLD"}
-METRICS = _LOSSES_AND_METRICS | {
-    *("accuracy", "acc", "crossentropy", "ce"),
-    *("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
-    *("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy"),
-}
+from . import losses, metrics, optimizers
+from ._objective import Metric, Objective
 
 
-def check_optimizer(optimizer: Any) -> None:
-    """Check an optimizer's name, or the name in its config.
+def find_optimizer(optimizer: Any) -> optimizers.Optimizer:
+    """Return the optimizer that a name, in any case, a config or an optimizer means.
 
     Raises:
-        ValueError: if it is none of Keras's.
+        ValueError: if it is none of these.
+        KeyError: if it is a dict without a ``"class_name"``, as in Keras.
     """
-    name = optimizer["class_name"] if isinstance(optimizer, Mapping) else optimizer
-    if not isinstance(name, str):
-        raise ValueError(f"Could not interpret optimizer identifier: {optimizer}")
-    if name.lower() not in OPTIMIZERS:
-        raise ValueError(f"Unknown optimizer: {name}")
+    if isinstance(optimizer, Mapping):
+        _ = optimizer["class_name"]
+    found: optimizers.Optimizer = optimizers.get(optimizer)
+    return found
 
 
-def check_loss(loss: Any, output_name: str) -> None:
-    """Check a loss: a name, a function, a list of one of these, or a dict by output name.
+def find_loss(loss: Any, output_name: str) -> Callable[..., Any]:
+    """Return the function that a loss means: a name, a function, a list of one of these, or a dict by output name.
 
     Raises:
         ValueError: if it is none of these, or there is none.
@@ -63,11 +47,12 @@ def check_loss(loss: Any, output_name: str) -> None:
         loss = loss[0]
     if loss is None:
         raise ValueError("The model cannot be compiled because it has no loss to optimize.")
-    _check_function(loss, LOSSES, "loss")
+    function: Callable[..., Any] = losses.get(loss)
+    return function
 
 
-def check_loss_weights(loss_weights: Any, output_name: str) -> None:
-    """Check the weights of losses: None, a list of one, or a dict by output name.
+def find_loss_weight(loss_weights: Any, output_name: str) -> float:
+    """Return the weight of the loss, from None, a list of one, or a dict by output name.
 
     Raises:
         ValueError: if the length or a name is wrong.
@@ -75,14 +60,17 @@ def check_loss_weights(loss_weights: Any, output_name: str) -> None:
     """
     if isinstance(loss_weights, Mapping):
         _check_keys(loss_weights, "loss_weights", output_name)
-    elif isinstance(loss_weights, list):
+        return float(loss_weights.get(output_name, 1.0))
+    if isinstance(loss_weights, list):
         _check_length(loss_weights, "loss_weights")
-    elif loss_weights is not None:
+        return float(loss_weights[0])
+    if loss_weights is not None:
         raise TypeError(f"Could not interpret loss_weights argument: {loss_weights} - expected a list of dicts.")
+    return 1.0
 
 
-def check_sample_weight_mode(mode: Any, output_name: str) -> None:
-    """Check how samples are weighted: one mode, a list of one, or a dict by output name.
+def find_sample_weight_mode(mode: Any, output_name: str) -> str | None:
+    """Return how samples are weighted, ``"temporal"`` or None, from one mode, a list of one, or a dict by output name.
 
     Raises:
         ValueError: if the length or a name is wrong.
@@ -91,12 +79,23 @@ def check_sample_weight_mode(mode: Any, output_name: str) -> None:
         _check_keys(mode, "sample_weight_mode", output_name)
         if output_name not in mode:
             raise ValueError(f'Output "{output_name}" missing from sample_weight_modes dictionary')
+        mode = mode[output_name]
     elif isinstance(mode, list):
         _check_length(mode, "sample_weight_mode")
+        mode = mode[0]
+    return "temporal" if mode == "temporal" else None
 
 
-def check_metrics(groups: Sequence[Any], output_name: str) -> None:
-    """Check groups of metrics, each a list of names and functions, or a dict of such by output name.
+def find_metrics(
+    groups: Sequence[Any], output_name: str, loss: Callable[..., Any], num_outputs: int | None
+) -> list[Metric]:
+    """Return the metrics of two groups, the second weighted; each a list of names and functions, or a dict of such.
+
+    Args:
+        groups: the metrics and the weighted metrics.
+        output_name: the key of a dict that counts.
+        loss: what ``"accuracy"`` and ``"crossentropy"`` go by, with
+        num_outputs: int, the size of the output's last axis.
 
     Raises:
         TypeError: if a group is neither a list nor a dict.
@@ -105,9 +104,28 @@ def check_metrics(groups: Sequence[Any], output_name: str) -> None:
     for group in groups:
         if group and not isinstance(group, (list, Mapping)):
             raise TypeError(f"Type of `metrics` argument not understood. Expected a list or dictionary, found: {group}")
-    for group in groups:
+    found: list[Metric] = []
+    for group, prefix in zip(groups, ("", "weighted_"), strict=True):
         for metric in _metrics_in(group, output_name):
-            _check_function(metric, METRICS, "metric")
+            function, name = _find_metric(metric, loss, num_outputs)
+            name = _new_name(prefix + name, ["loss", *(other.name for other in found)])
+            found.append(Metric(name, function, weighted=bool(prefix)))
+    return found
+
+
+def make_objective(
+    loss: Any,
+    metric_groups: Sequence[Any],
+    loss_weights: Any,
+    sample_weight_mode: Any,
+    output_name: str,
+    num_outputs: int | None,
+) -> Objective:
+    """Return what `compile` is asked to make small, and what else to tell; arguments and errors as above."""
+    function = find_loss(loss, output_name)
+    weight = find_loss_weight(loss_weights, output_name)
+    mode = find_sample_weight_mode(sample_weight_mode, output_name)
+    return Objective(function, find_metrics(metric_groups, output_name, function, num_outputs), weight, mode)
 
 
 def _metrics_in(group: Any, output_name: str) -> Iterator[Any]:
@@ -116,12 +134,29 @@ def _metrics_in(group: Any, output_name: str) -> Iterator[Any]:
     yield from group if isinstance(group, list) else [group] if group else []
 
 
-def _check_function(function: Any, names: frozenset[str], kind: str) -> None:
-    if isinstance(function, str):
-        if function not in names:
-            raise ValueError(f"Unknown {kind} function:{function}")
-    elif not callable(function):
-        raise ValueError(f"Could not interpret {kind} function identifier:", function)
+def _find_metric(metric: Any, loss: Callable[..., Any], num_outputs: int | None) -> tuple[Callable[..., Any], str]:
+    """The function of a metric and its name in `metrics_names`."""
+    if not isinstance(metric, str) or metric not in ("accuracy", "acc", "crossentropy", "ce"):
+        function = metrics.get(metric)
+        return function, getattr(function, "name", None) or function.__name__
+    binary = num_outputs == 1 or loss is losses.binary_crossentropy
+    sparse = loss is losses.sparse_categorical_crossentropy
+    if metric in ("accuracy", "acc"):
+        if binary:
+            return metrics.binary_accuracy, "acc"
+        return (metrics.sparse_categorical_accuracy if sparse else metrics.categorical_accuracy), "acc"
+    if binary:
+        return metrics.binary_crossentropy, "ce"
+    return (metrics.sparse_categorical_crossentropy if sparse else metrics.categorical_crossentropy), "ce"
+
+
+def _new_name(name: str, taken: Sequence[str]) -> str:
+    if name not in taken:
+        return name
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
 
 
 def _check_keys(given: Mapping[str, Any], what: str, output_name: str) -> None:

@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 from .layers.input_spec import Shape
 
 
-def one_array(data: Any, name: str | None) -> NDArray[Any]:
+def one_array(data: Any, name: str | None, what: str = "input") -> NDArray[Any]:
     """Return the one array in `data`, with at least two dimensions where it has one.
 
     Args:
         data: an array, a list of one array, a list of numbers, or a dict with an array at the input's name.
         name: the input's name, or None while it has none.
+        what: what error texts call it, ``"input"`` or ``"target"``.
 
     Raises:
         ValueError: if there is no data, no such name, or there are several arrays.
         AttributeError: if what there is, is no array.
     """
     if not isinstance(data, np.ndarray):
-        data = _found_in(data, name)
+        data = _found_in(data, name, what)
     if data.ndim == 1:  # n samples of one value
         data = np.asarray(data)[:, None]
     return data if isinstance(data, np.ndarray) else np.asarray(data)
 
 
-def check_shape(array: NDArray[Any], name: str, shape: Shape) -> None:
+def check_shape(array: NDArray[Any], name: str, shape: Shape, what: str = "input") -> None:
     """Check that an array fits an input's shape; its first axis may have any size.
 
     Raises:
@@ -38,22 +39,22 @@ def check_shape(array: NDArray[Any], name: str, shape: Shape) -> None:
     found = array.shape
     if len(found) != len(shape):
         raise ValueError(
-            f"Error when checking input: expected {name} to have {len(shape)} dimensions, "
+            f"Error when checking {what}: expected {name} to have {len(shape)} dimensions, "
             f"but got array with shape {found}"
         )
     for wanted, size in zip(shape[1:], found[1:], strict=True):
         if wanted is not None and wanted != size:
             raise ValueError(
-                f"Error when checking input: expected {name} to have shape {shape[1:]} "
+                f"Error when checking {what}: expected {name} to have shape {shape[1:]} "
                 f"but got array with shape {found[1:]}"
             )
 
 
-def _found_in(data: Any, name: str | None) -> Any:
+def _found_in(data: Any, name: str | None, what: str) -> Any:
     if data is None:
         raise ValueError("If predicting from data tensors, you should specify the `steps` argument.")
     if isinstance(data, list):
-        return _from_list(data)
+        return _from_list(data, what)
     if not isinstance(data, Mapping):
         return data
     if name is None:
@@ -63,7 +64,7 @@ def _found_in(data: Any, name: str | None) -> Any:
     return data[name]
 
 
-def _from_list(data: list[Any]) -> Any:
+def _from_list(data: list[Any], what: str) -> Any:
     if isinstance(data[0], (int, float, np.number)):
         return np.asarray(data)
     if isinstance(data[0], list):  # each list is taken for one input of the model
@@ -71,7 +72,7 @@ def _from_list(data: list[Any]) -> Any:
     if len(data) != 1:
         arrays = [item[:, None] if getattr(item, "ndim", 0) == 1 else item for item in data]
         raise ValueError(
-            "Error when checking model input: the list of Numpy arrays that you are passing to your model is not the "
+            f"Error when checking model {what}: the list of Numpy arrays that you are passing to your model is not the "
             "size the model expected. Expected to see 1 array(s), but instead got the following list of "
             f"{len(data)} arrays: {str(arrays)[:200]}..."
         )

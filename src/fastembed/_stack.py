@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from .layers import Embedding, InputLayer, Layer, Weight
+from . import _fused, regularizers
+from .layers import Embedding, InputLayer, Layer, Step, Weight
 from .layers.input_spec import Shape
+from .layers.layer import parameters
 
 # A layer's output shape, and a mask of that shape or None
 Output = tuple[Shape, Any]
@@ -158,16 +160,45 @@ class Stack(Layer):
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Any, mask: Any = None, step: Step | None = None) -> Any:
         """Return the outputs for an array, in one pass."""
-        return self._run(inputs, mask, False)[0]
+        return self._run(inputs, mask, False, step)[0]
 
-    def _run(self, inputs: Any, mask: Any, with_mask: bool) -> tuple[Any, Any]:
+    def backward(self, output_gradient: Any, step: Step) -> Any:
+        """Return the gradient with respect to the inputs; hand over those of all layers' weights."""
+        for layer, own in reversed(step.saved):
+            if not own.needs_input_gradient and not _has_wanted(layer, own):
+                return None
+            if layer.activity_regularizer is not None:
+                output_gradient = output_gradient + regularizers.gradient_of(layer.activity_regularizer, own.outputs)
+            output_gradient = layer.backward(output_gradient, own)
+            step.gradients += own.gradients
+        return output_gradient
+
+    def _run(self, inputs: Any, mask: Any, with_mask: bool, step: Step | None = None) -> tuple[Any, Any]:
+        """Return the outputs and, if wanted, their mask; with a step, keep in it what `backward` needs."""
+        runs: list[tuple[Any, Step]] = []
         last = None if with_mask or not self._layers else self._layers[-1]
-        for layer in self._layers:
+        for layer in _fused.pairs(self._layers):
             output_mask = None if layer is last else layer.compute_mask(inputs, mask)
-            inputs = layer(inputs) if mask is None else layer(inputs, mask=mask)
+            arguments: dict[str, Any] = {} if mask is None else {"mask": mask}
+            if step is not None:
+                own = Step(step.training, step.wanted)
+                own.needs_input_gradient = step.needs_input_gradient or any(_has_wanted(*run) for run in runs)
+                own.inputs, own.mask = inputs, mask
+                takes = parameters(type(layer).call)
+                arguments |= {"step": own} if "step" in takes else {}
+                arguments |= {"training": step.training} if "training" in takes else {}
+                runs.append((layer, own))
+            inputs = layer(inputs, **arguments)
+            if step is not None:
+                own.outputs = inputs
+                if layer.activity_regularizer is not None:
+                    step.penalty += float(layer.activity_regularizer(inputs))
+                step.penalty += own.penalty
             mask = output_mask
+        if step is not None:
+            step.saved = runs
         return inputs, mask
 
     # ── weights ──────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +240,11 @@ def takes_ids(layer: Layer) -> bool:
     if isinstance(layer, Stack):
         return bool(layer.layers) and takes_ids(layer.layers[0])
     return isinstance(layer, Embedding)
+
+
+def _has_wanted(layer: Any, step: Step) -> bool:
+    """Whether a layer has a weight that is trained."""
+    return any(step.wants(weight.value) for weight in layer._weights_in_order())
 
 
 def _check_names(layers: Sequence[Layer]) -> None:

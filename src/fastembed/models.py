@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _compile, _inputs, _registry, _summary, layers
+from . import _registry, _summary, layers
+from ._generator_training import GeneratorTrainer
 from ._progress import ProgressBar
-from ._stack import Stack, takes_ids
-from .layers import Embedding, Layer, Weight
+from .layers import Embedding
+from .training import check_batch_size
 
 __all__ = ["Sequential", "model_from_config", "model_from_json"]
 
 
-class Sequential(Stack):
+class Sequential(GeneratorTrainer):
     """A model: layers one after the other::
 
         model = Sequential([Embedding(6, 2, input_length=3)])
@@ -36,59 +37,6 @@ class Sequential(Stack):
         TypeError: if one is no layer.
         ValueError: if a layer does not fit the one before it, or two have the same name.
     """
-
-    loss: Any
-    metrics: Any
-    loss_weights: Any
-    sample_weight_mode: Any
-    weighted_metrics: Any
-
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
-        self.optimizer: Any = None
-        self._compiled_trainable: list[Weight] | None = None  # None: not compiled
-        super().__init__(layers, name)
-
-    def compile(
-        self,
-        optimizer: Any,
-        loss: Any = None,
-        metrics: Any = None,
-        loss_weights: Any = None,
-        sample_weight_mode: Any = None,
-        weighted_metrics: Any = None,
-        target_tensors: None = None,
-    ) -> None:
-        """Check how the model is to be trained and keep it, as attributes of the same names.
-
-        Args:
-            optimizer: name (in any case) or config of one of Keras 2.2.4's.
-            loss: name of one of Keras's, a function of targets and outputs, a list of one of these, or a dict by output
-                name.
-            metrics: list of names and functions, or a dict of such by output name; default none.
-            loss_weights: list of one number, or a dict by output name; default None.
-            sample_weight_mode: ``"temporal"`` or None; kept as given.
-            weighted_metrics: as `metrics`.
-            target_tensors: None, as there are no tensors here.
-
-        Raises:
-            ValueError: if a name is unknown, there is no loss, or `target_tensors` is given.
-            TypeError: if `metrics` or `loss_weights` is something else.
-        """
-        output_name = self.output_names[0] if self._layers else ""
-        _compile.check_optimizer(optimizer)
-        _compile.check_loss(loss, output_name)
-        _compile.check_loss_weights(loss_weights, output_name)
-        _compile.check_sample_weight_mode(sample_weight_mode, output_name)
-        _compile.check_metrics([metrics, weighted_metrics], output_name)
-        if target_tensors is not None:
-            raise ValueError(f"`target_tensors` must be None: targets are arrays. Received: {target_tensors!r}.")
-        self.optimizer = optimizer
-        self.loss = loss
-        self.metrics = metrics or []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.weighted_metrics = weighted_metrics
-        self._compiled_trainable = self.trainable_weights
 
     def summary(
         self,
@@ -112,20 +60,15 @@ class Sequential(Stack):
                 "This model has not yet been built. Build the model first by calling build() or calling fit() with "
                 "some data. Or specify input_shape or batch_input_shape in the first layer for automatic build. "
             )
-        trainable = self.trainable_weights
-        if self._compiled_trainable is not None:
-            if len(trainable) != len(self._compiled_trainable):
-                warnings.warn(
-                    "Discrepancy between trainable weights and collected trainable weights, did you set "
-                    "`model.trainable` without calling `model.compile` after ?",
-                    stacklevel=2,
-                )
-            trainable = self._compiled_trainable
+        self._check_trainable(2)
+        trainable = self.trainable_weights if self._compiled_trainable is None else self._compiled_trainable
         _summary.print_summary(
             self.layers, trainable, self.non_trainable_weights, line_length, positions, print_fn or print
         )
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> NDArray[np.float32]:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int = 0, steps: int | None = None
+    ) -> NDArray[np.float32]:
         """Return the outputs for samples; a model that is one `Embedding` gathers them all at once.
 
         Args:
@@ -133,6 +76,7 @@ class Sequential(Stack):
                 array, or a dict with an array at the input's name. Integer ids for an `Embedding` stay as they are.
             batch_size: int, how many samples go through the layers at a time; default 32; none do if it is negative.
             verbose: 1 prints a progress bar; default 0.
+            steps: int; all samples go through the layers this many times, and `batch_size` must be None; default None.
 
         Returns:
             float32, samples first; of 0 samples an empty array of the right shape.
@@ -146,6 +90,8 @@ class Sequential(Stack):
         if not self._layers:
             raise ValueError("There are no layers in the model: add() one before predict().")
         x = self._standardize(x)
+        if steps is not None:
+            return self._predict_in_steps(x, batch_size, verbose, steps)
         if batch_size == 0:
             raise ZeroDivisionError("integer division or modulo by zero")
         size = 32 if batch_size is None else batch_size
@@ -155,6 +101,18 @@ class Sequential(Stack):
             rows: NDArray[np.float32] = self._layers[0](x)
             return rows
         return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
+
+    def _predict_in_steps(
+        self, x: NDArray[Any], batch_size: int | None, verbose: int, steps: int
+    ) -> NDArray[np.float32]:
+        check_batch_size(batch_size, steps, "steps")
+        progress = ProgressBar(steps) if verbose == 1 else None
+        outputs = []
+        for step in range(steps):
+            outputs.append(self.call(x))
+            if progress is not None:
+                progress.update(step + 1)
+        return np.concatenate(outputs)
 
     def _predict_in_batches(self, x: NDArray[Any], size: int, progress: ProgressBar | None) -> NDArray[np.float32]:
         if not len(x):
@@ -185,17 +143,6 @@ class Sequential(Stack):
         """Return the index of the largest output of each sample; of a single output, whether it is above 0.5."""
         outputs = self.predict(x, batch_size, verbose)
         return outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else (outputs > 0.5).astype(np.int32)
-
-    def _standardize(self, x: Any) -> NDArray[Any]:
-        if self._input is None:
-            x = _inputs.one_array(x, None)
-            self.build((None, *x.shape[1:]))
-        else:
-            x = _inputs.one_array(x, self._input.name)
-        assert self._input is not None  # after build
-        _inputs.check_shape(x, self._input.name, self._input.batch_input_shape)
-        # Keras would feed ids as float32, which cannot tell those past 2**24 apart.
-        return x if takes_ids(self) else np.asarray(x, self._input.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the name and the layers' configs: what makes this model again, without its weights."""

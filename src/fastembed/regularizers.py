@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import _registry
 
@@ -18,6 +18,10 @@ class Regularizer:
     def __call__(self, x: ArrayLike) -> float:
         """Return the penalty of an array of any shape."""
         return 0.0
+
+    def gradient(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the derivative of the penalty by each value of a float32 array; training needs it."""
+        return np.zeros_like(x)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -59,9 +63,33 @@ class L1L2(Regularizer):
         # A factor of 0 leaves its term out, even where the sum is infinite.
         return float(self.l1) * absolute + float(self.l2) * squared
 
+    def gradient(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``l1 * sign(x) + 2 * l2 * x``."""
+        result: NDArray[np.float32] = x * (np.float32(2) * self.l2)
+        if self.l1:
+            result += self.l1 * np.sign(x)
+        return result
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this regularizer again."""
         return {"l1": float(self.l1), "l2": float(self.l2)}
+
+
+def gradient_of(regularizer: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the derivative of a regularizer's penalty by each value of an array.
+
+    Raises:
+        ValueError: if it is a function without a gradient.
+    """
+    gradient = getattr(regularizer, "gradient", None)
+    if gradient is None:
+        name = getattr(regularizer, "__name__", repr(regularizer))
+        raise ValueError(
+            f"Regularizer {name} must have a gradient to train with: a function of the array, as its attribute "
+            "`gradient`."
+        )
+    result: NDArray[np.float32] = gradient(x)
+    return result
 
 
 def l1(l: float = 0.01) -> L1L2:  # noqa: E741 (Keras's keyword)

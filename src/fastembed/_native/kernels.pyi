@@ -4,6 +4,8 @@ from typing import Any, Literal, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastembed.ops._slices import IndexedSlices
+
 _Mode: TypeAlias = Literal["raise", "clip", "wrap", "zero"]
 _Reduce: TypeAlias = Literal["sum", "mean", "max", "sqrtn"]
 _Ids: TypeAlias = ArrayLike | Sequence[Any]
@@ -61,6 +63,47 @@ def embedding_bag_max_positions(
     num_threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]: ...
 def new_table(shape: Sequence[int]) -> NDArray[np.float32]: ...
+def embedding_grad(
+    ids: _Ids,
+    output_grad: ArrayLike,
+    num_rows: int,
+    *,
+    padding_id: int | None = None,
+    num_threads: int | None = None,
+) -> IndexedSlices: ...
+def embedding_bag_grad(
+    ids: _Ids,
+    output_grad: ArrayLike,
+    num_rows: int,
+    *,
+    reduce: _Reduce = "mean",
+    offsets: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    weights: ArrayLike | Sequence[Any] | None = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    table: NDArray[np.float32] | None = None,
+    num_threads: int | None = None,
+) -> IndexedSlices: ...
+def scatter_add(
+    table: NDArray[np.float32],
+    ids: _Ids,
+    values: ArrayLike,
+    alpha: float = 1.0,
+    *,
+    num_threads: int | None = None,
+) -> None: ...
+
+RULES: dict[str, tuple[int, int]]
+SERIES_TERMS: int
+
+def rising_rows(indices: NDArray[Any], num_rows: int) -> NDArray[np.intp] | None: ...
+def update_rows(*args: Any) -> None: ...
+def settle_rows(*args: Any) -> None: ...
+def column_squares(table: NDArray[np.float32], frozen: NDArray[np.bool_] | None) -> NDArray[np.float64]: ...
+def scale_columns(
+    table: NDArray[np.float32], frozen: NDArray[np.bool_] | None, factors: NDArray[np.float32], divide: bool
+) -> None: ...
 def set_default_threads(threads: int) -> None: ...
 def set_local_threads(threads: int) -> int: ...
 def current_threads() -> int: ...

@@ -14,9 +14,10 @@ cimport cython
 cimport numpy as np
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrtf
-from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from libcpp cimport bool as cpp_bool
+from libcpp.vector cimport vector
 
 np.import_array()
 
@@ -90,6 +91,24 @@ cdef extern from "buffers.hpp" namespace "buffers":
         size_t kept()
     Cache& cache()
 
+cdef extern from "groups.hpp" namespace "groups" nogil:
+    ctypedef struct Claim:
+        ptrdiff_t first
+        ptrdiff_t last
+        ptrdiff_t begin
+        ptrdiff_t end
+    cppclass Groups:
+        void reserve(ptrdiff_t count, ptrdiff_t num_rows) except +
+        void add(ptrdiff_t row, ptrdiff_t position)
+        void sort() except +
+        ptrdiff_t size() const
+        ptrdiff_t count() const
+        ptrdiff_t row(ptrdiff_t k) const
+        ptrdiff_t position(ptrdiff_t k) const
+        ptrdiff_t start(ptrdiff_t group) const
+        void claim(ptrdiff_t row_bytes, ptrdiff_t dim, ptrdiff_t bytes, ptrdiff_t giant, ptrdiff_t columns) except +
+        const vector[Claim]& claims() const
+
 cdef extern from "rows.h" nogil:
     ctypedef void (*CopyRows "fe_copy_rows_function")(
         float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t ahead,
@@ -99,17 +118,75 @@ cdef extern from "rows.h" nogil:
         float* acc, const float* const* rows, const float* weights, ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end,
         int kind, ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines
     ) noexcept nogil
+    ctypedef void (*AddToZeros "fe_add_to_zeros_function")(
+        float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t known, ptrdiff_t ahead,
+        ptrdiff_t lines
+    ) noexcept nogil
     void maximum_with_position "fe_maximum_with_position"(
         float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
+    )
+    void add_where_chosen "fe_add_where_chosen"(
+        float* acc, const float* grad, const ptrdiff_t* which, ptrdiff_t position, ptrdiff_t begin, ptrdiff_t end
     )
     void divide_row "fe_divide_row"(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end)
     ctypedef struct Path "fe_path":
         const char* name
         CopyRows copy_rows
         ReduceRows reduce_rows
+        AddToZeros add_to_zeros
     const Path paths "fe_paths"[]
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)
+
+cdef extern from "updates.h" nogil:
+    enum:
+        FE_TERMS
+    ctypedef struct Numbers "fe_numbers":
+        pass
+    ctypedef struct Step "fe_step":
+        int rule
+        float* table
+        float* state
+        ptrdiff_t states
+        ptrdiff_t num_rows
+        ptrdiff_t dim
+        const uint8_t* frozen
+        const ptrdiff_t* rows
+        ptrdiff_t count
+        const ptrdiff_t* grad_rows
+        ptrdiff_t grad_count
+        const float* grads
+        int prepare
+        float l1
+        float l2
+        float scale
+        float clip
+        int32_t* last
+        int32_t now
+        int owes
+        const Numbers* numbers
+        const double* powers
+        const double* series
+        int32_t series_from
+        ptrdiff_t cutoff
+        const float* zeros
+        int non_negative
+        int norm
+        float norm_low
+        float norm_high
+        float norm_rate
+    ctypedef struct UpdatesPath "fe_updates_path":
+        void (*step_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil
+        void (*settle_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil
+        void (*settle_listed)(const Step* job, const ptrdiff_t* rows, ptrdiff_t count) noexcept nogil
+        void (*column_squares)(
+            const float* table, const uint8_t* frozen, ptrdiff_t dim, ptrdiff_t begin, ptrdiff_t end, double* squares
+        ) noexcept nogil
+        void (*scale_columns)(
+            float* table, const uint8_t* frozen, ptrdiff_t dim, ptrdiff_t begin, ptrdiff_t end, const float* factors,
+            int divide
+        ) noexcept nogil
+    const UpdatesPath updates_paths "fe_updates_paths"[]
 
 cdef extern from *:
     """
@@ -163,3 +240,5 @@ include "threads.pxi"
 include "gather.pxi"
 include "mask.pxi"
 include "bag.pxi"
+include "grad.pxi"
+include "optimizer.pxi"

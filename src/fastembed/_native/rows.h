@@ -221,6 +221,31 @@ FE_INLINE void fe_reduce_rows_inline(float* acc, const float* const* rows, const
         fe_reduce_kind(acc, rows, weights, count, begin, end, FE_MAX, known, ahead, lines);
 }
 
+/* out[k] = 0 + rows[k], for k < count: what a sum of one row alone is, its negative zeros made positive. Rows up to
+   `known` >= count are prefetched `ahead` rows before their turn. */
+FE_INLINE void fe_add_to_zeros_inline(float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim,
+                                      ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines) {
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        if (k + ahead < known) {
+            const char* next = (const char*)rows[k + ahead];
+            for (ptrdiff_t line = 0; line < lines; ++line)
+                FE_PREFETCH_READ(next + line * 64);
+        }
+        const float* row = rows[k];
+        float* place = out + k * dim;
+        ptrdiff_t d = 0;
+#if defined(__GNUC__)
+        for (; d + 16 <= dim; d += 16) {
+            FE_PREFETCH_WRITE((const char*)(place + d) + FE_WRITE_AHEAD);
+            *(fe_vector*)(place + d) = *(const fe_vector*)(row + d) + 0.0f;
+            *(fe_vector*)(place + d + 8) = *(const fe_vector*)(row + d + 8) + 0.0f;
+        }
+#endif
+        for (; d < dim; ++d)
+            place[d] = row[d] + 0.0f;
+    }
+}
+
 /* acc[d] = maximum(acc[d], row[d]) and which[d] = position where row[d] won. */
 static inline void fe_maximum_with_position(float* acc, ptrdiff_t* which, const float* row, ptrdiff_t position,
                                             ptrdiff_t begin, ptrdiff_t end) {
@@ -230,6 +255,14 @@ static inline void fe_maximum_with_position(float* acc, ptrdiff_t* which, const 
             which[d] = position;
         }
     }
+}
+
+/* acc[d] += grad[d] where which[d] == position: the way back of fe_maximum_with_position. */
+static inline void fe_add_where_chosen(float* acc, const float* grad, const ptrdiff_t* which, ptrdiff_t position,
+                                       ptrdiff_t begin, ptrdiff_t end) {
+    for (ptrdiff_t d = begin; d < end; ++d)
+        if (which[d] == position)
+            acc[d] += grad[d];
 }
 
 static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptrdiff_t end) {
@@ -248,6 +281,10 @@ static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptr
                                              ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end, int kind,                \
                                              ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines) {                      \
         fe_reduce_rows_inline(acc, rows, weights, count, begin, end, kind, known, ahead, lines);                       \
+    }                                                                                                                  \
+    target static void fe_add_to_zeros_##name(float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim,    \
+                                              ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines) {                     \
+        fe_add_to_zeros_inline(out, rows, count, dim, known, ahead, lines);                                            \
     }
 
 FE_PATH(baseline, )
@@ -259,19 +296,22 @@ typedef void (*fe_copy_rows_function)(float*, const float*, const ptrdiff_t*, pt
                                       ptrdiff_t, int);
 typedef void (*fe_reduce_rows_function)(float*, const float* const*, const float*, ptrdiff_t, ptrdiff_t, ptrdiff_t,
                                         int, ptrdiff_t, ptrdiff_t, ptrdiff_t);
+typedef void (*fe_add_to_zeros_function)(float*, const float* const*, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                                         ptrdiff_t);
 
 /* The functions of one instruction path. */
 typedef struct {
     const char* name;
     fe_copy_rows_function copy_rows;
     fe_reduce_rows_function reduce_rows;
+    fe_add_to_zeros_function add_to_zeros;
 } fe_path;
 
 static const fe_path fe_paths[] = {
 #ifdef FE_HAVE_AVX2
-    {"avx2", fe_copy_rows_avx2, fe_reduce_rows_avx2},
+    {"avx2", fe_copy_rows_avx2, fe_reduce_rows_avx2, fe_add_to_zeros_avx2},
 #endif
-    {"baseline", fe_copy_rows_baseline, fe_reduce_rows_baseline},
+    {"baseline", fe_copy_rows_baseline, fe_reduce_rows_baseline, fe_add_to_zeros_baseline},
 };
 #define FE_PATH_COUNT ((int)(sizeof fe_paths / sizeof fe_paths[0]))
 

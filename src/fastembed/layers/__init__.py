@@ -6,15 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _registry
+from .core import Activation, Dense, Dropout, Flatten, SpatialDropout1D
 from .embedding import Embedding
 from .input_layer import InputLayer
 from .input_spec import InputSpec
 from .layer import Layer
+from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
+from .step import Step
 from .weights import Weight
 
-__all__ = ["Embedding", "InputLayer", "InputSpec", "Layer", "Weight", "deserialize", "serialize"]
+__all__ = [
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "InputLayer",
+    "InputSpec",
+    "Layer",
+    "SpatialDropout1D",
+    "Step",
+    "Weight",
+    "deserialize",
+    "serialize",
+]
 
-_NAMES: _registry.Names = {"Embedding": Embedding, "InputLayer": InputLayer, "Layer": Layer}
+_NAMES: _registry.Names = {
+    layer.__name__: layer
+    for layer in [
+        *(Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D, GlobalMaxPooling1D),
+        *(InputLayer, Layer, SpatialDropout1D),
+    ]
+}
 
 
 def serialize(layer: Layer) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
-from ..ops import gather
+from ..ops import IndexedSlices, embedding_grad, gather
 from ..ops._check import whole_ids
 from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
 from .input_spec import Shape, as_shape
 from .layer import Layer
-from .weights import check_weights
+from .step import Step
+from .weights import Weight, check_weights
 
 
 class Embedding(Layer):
@@ -49,7 +50,8 @@ class Embedding(Layer):
         ValueError: if a dim is negative or not whole, or a name is unknown.
     """
 
-    embeddings: NDArray[np.float32]  # the table, (input_dim, output_dim); there is none before the layer is built
+    _table: NDArray[np.float32]  # (input_dim, output_dim); there is none before the layer is built
+    _weight: Weight  # whose value the table is
 
     @legacy_embedding_arguments
     def __init__(
@@ -94,7 +96,7 @@ class Embedding(Layer):
             check_weights(self.name, self._initial_weights, [shape])
             _draw_seed(initializer)
             initializer = _CopyOf(self._initial_weights[0])
-        self.embeddings = self.add_weight(
+        self._table = self.add_weight(
             "embeddings",
             shape,
             self._table_dtype,
@@ -102,6 +104,7 @@ class Embedding(Layer):
             self.embeddings_regularizer,
             constraint=self.embeddings_constraint,
         )
+        self._weight = next(weight for weight in self.weights if weight.value is self._table)
         self._initial_weights = None
         self.built = True
         lengths = None if self.input_length is None else _lengths(self.input_length)
@@ -125,11 +128,11 @@ class Embedding(Layer):
             TypeError: if the ids are not numbers, or bool.
             ValueError: if a float is not such a number, or the shape does not fit `input_length`.
         """
-        if self._direct:
+        if self._direct and self._weight.debtor is None:
             shape = self._direct_shape
             if shape is None or (type(inputs) is np.ndarray and inputs.shape[1:] == shape):
                 try:
-                    return gather(self.embeddings, inputs)
+                    return gather(self._table, inputs)
                 except TypeError:
                     pass  # not integers: what follows converts whole floats and words the error for others
         if not isinstance(inputs, np.ndarray):
@@ -140,8 +143,49 @@ class Embedding(Layer):
 
     def call(self, inputs: Any) -> NDArray[np.float32]:
         """Return the rows of an array of ids; the layer must be built. As `__call__`, without checking the shape."""
-        ids = inputs if isinstance(inputs, np.ndarray) else np.asarray(inputs)
-        return gather(self.embeddings, whole_ids(ids) if ids.dtype.kind == "f" else ids)
+        ids = exact_ids(inputs)
+        self._weight.settle(ids)
+        return gather(self._table, ids)
+
+    def backward(self, output_gradient: Any, step: Step) -> None:
+        """Hand over the gradient of the rows that were read; ids have none."""
+        if step.wants(self._table):
+            step.add_gradient(self._table, self.gradient(step.inputs, output_gradient))
+
+    def gradient(self, ids: Any, output_gradient: Any) -> IndexedSlices:
+        """Return the gradient of a loss with respect to the table, as rows, for those who train elsewhere::
+
+            rows = layer(ids)
+            ...  # your network and loss, which give the loss's gradient with respect to `rows`
+            optimizer.apply_gradients([(layer.gradient(ids, rows_gradient), layer)])
+
+        Args:
+            ids: as in the call; the layer must be built.
+            output_gradient: array of the shape of the rows, ``ids.shape + (output_dim,)``.
+
+        Returns:
+            The sum of each used row's gradients, the rows' ids, unique and sorted, and the table's shape.
+
+        Raises:
+            IndexError: if an id is outside [0, input_dim).
+            ValueError: if the shapes do not fit.
+        """
+        return embedding_grad(exact_ids(ids), np.asarray(output_gradient, np.float32), self.input_dim)
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The table, (input_dim, output_dim), itself; training changes it in place.
+
+        A row that a training step does not use may move later, when it is next needed: an array kept across training
+        steps may lag. Reading this attribute again brings it up to date.
+
+        Raises:
+            AttributeError: if the layer is not built.
+        """
+        if "_table" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'embeddings'")
+        self._weight.settle()
+        return self._table
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> NDArray[np.bool_] | None:
         """Return where ids are not 0, True meaning that a row counts; None unless `mask_zero`. `mask` is not used.
@@ -186,6 +230,16 @@ class Embedding(Layer):
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }
+
+
+def exact_ids(ids: Any) -> NDArray[Any]:
+    """Return ids as an array, floats that are whole numbers as int64.
+
+    Raises:
+        ValueError: if a float is no such number.
+    """
+    ids = ids if isinstance(ids, np.ndarray) else np.asarray(ids)
+    return whole_ids(ids) if ids.dtype.kind == "f" else ids
 
 
 class _CopyOf(initializers.Initializer):

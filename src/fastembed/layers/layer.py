@@ -14,6 +14,7 @@ from .. import backend
 from ._configs import in_old_words
 from ._places import INPUT, OUTPUT, Places
 from .input_spec import InputSpec, Shape, as_shape
+from .step import Step
 from .weights import WeightOwner
 
 _ALLOWED_KWARGS = frozenset(
@@ -31,6 +32,12 @@ class Layer(WeightOwner):
 
             def call(self, inputs):
                 return inputs * self.scale
+
+            def backward(self, output_gradient, step):
+                step.add_gradient(self.scale, (output_gradient * step.inputs).reshape(-1, len(self.scale)).sum(axis=0))
+                return output_gradient * self.scale
+
+    Only what is trained through needs a `backward`.
 
     Args:
         input_shape: shape of one sample; makes the layer fit to begin a `Sequential` with.
@@ -69,6 +76,7 @@ class Layer(WeightOwner):
         self.dtype: Any = backend.floatx() if given is None else given
 
         self._places = Places()
+        self.activity_regularizer: Any = None
 
     # ── what subclasses override ─────────────────────────────────────────────────────────────────
 
@@ -77,8 +85,31 @@ class Layer(WeightOwner):
         self.built = True
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the outputs for an array. A parameter `mask` receives the input's mask, or None."""
+        """Return the outputs for an array. Parameters that it may have receive: `mask` the input's mask, `training`
+        whether the model is being trained, `step` (a `Step`) what is kept for `backward`; each may be None.
+        """
         return inputs
+
+    def backward(self, output_gradient: Any, step: Step) -> Any:
+        """Return the gradient of the loss with respect to the inputs, and hand over those of the weights.
+
+        Args:
+            output_gradient: that with respect to the outputs, of their shape; not to be modified.
+            step: what the forward pass left: ``step.inputs``, ``step.outputs``, ``step.mask`` and what `call` kept in
+                ``step.saved``. ``step.add_gradient(self.kernel, gradient)`` hands over a weight's.
+
+        Returns:
+            array of the inputs' shape; None where ``step.needs_input_gradient`` is false.
+
+        Raises:
+            NotImplementedError: if the layer has a `call` of its own and no `backward`.
+        """
+        if type(self).call is not Layer.call:
+            raise NotImplementedError(
+                f"Layer {self.name} cannot be trained through: its class {type(self).__name__} must have a method "
+                "`backward(output_gradient, step)`."
+            )
+        return output_gradient
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the output's shape for an input's shape."""
@@ -132,7 +163,7 @@ class Layer(WeightOwner):
         if mask is not None:
             if type(self).compute_mask is Layer.compute_mask:
                 self.compute_mask(inputs, mask)  # refuses it
-            if _takes_mask(type(self).call):
+            if "mask" in parameters(type(self).call):
                 kwargs["mask"] = mask
         return self.call(inputs, **kwargs)
 
@@ -213,5 +244,6 @@ def _snake_case(class_name: str) -> str:
 
 
 @functools.cache
-def _takes_mask(call: Callable[..., Any]) -> bool:
-    return "mask" in inspect.signature(call).parameters
+def parameters(call: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters."""
+    return frozenset(inspect.signature(call).parameters)

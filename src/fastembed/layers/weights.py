@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
+from ..ops import embedding_grad
 
 
 @dataclass(eq=False)
@@ -20,11 +21,74 @@ class Weight:
     value: NDArray[np.float32]
     regularizer: Callable[[Any], Any] | None = None
     constraint: Callable[[Any], Any] | None = None
+    # The optimizer's state of this table, while rows of `value` may lag behind (see `settle`); else None.
+    debtor: Any = None
+    # Rows that training leaves alone, (V,); never changed in place. None: there are none.
+    frozen: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""
         return self.value.shape
+
+    def settle(self, ids: Any = None) -> None:
+        """Bring rows of `value` up to date; all of them for None.
+
+        Keras moves every row of a table at every step; here a row that a step has no gradient for moves when it is
+        read or written next. Whoever reads `value` calls this first.
+
+        Raises:
+            IndexError: if an id is outside the table.
+        """
+        if self.debtor is not None:
+            self.debtor.settle(ids)
+
+    def freeze_rows(self, rows: Any) -> None:
+        """Leave rows alone in training from now on: no optimizer, penalty or constraint moves them.
+
+        Args:
+            rows: ids of rows, or a bool array (V,); rows frozen before stay frozen.
+
+        Raises:
+            IndexError: if an id is outside the table.
+            ValueError: if a bool array has another shape.
+        """
+        chosen = self._chosen(rows)
+        self.settle()
+        self.frozen = chosen if self.frozen is None else self.frozen | chosen
+
+    def unfreeze_rows(self, rows: Any = None) -> None:
+        """Let training move rows again, which begin without optimizer state; all rows for None.
+
+        Raises:
+            IndexError: if an id is outside the table.
+            ValueError: if a bool array has another shape.
+        """
+        if self.frozen is None:
+            return
+        frozen = None if rows is None else self.frozen & ~self._chosen(rows)
+        self.frozen = frozen if frozen is not None and frozen.any() else None
+
+    def _chosen(self, rows: Any) -> NDArray[np.bool_]:
+        chosen = np.asarray(rows)
+        if chosen.dtype == bool:
+            if chosen.shape != self.shape[:1]:
+                raise ValueError(f"A mask of rows must have shape {self.shape[:1]}. Received: shape {chosen.shape}.")
+            return chosen.copy()
+        marks = np.zeros(self.shape[0], bool)
+        marks[embedding_grad(rows, np.zeros((*chosen.shape, 0), np.float32), self.shape[0]).indices] = True
+        return marks
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.settle()
+        return self.__dict__ | {"debtor": None}
+
+
+def penalty(weight: Weight) -> Any:
+    """Return the penalty of a weight that has a regularizer."""
+    weight.settle()
+    assert weight.regularizer is not None
+    return weight.regularizer(weight.value)
 
 
 class WeightOwner:
@@ -96,7 +160,7 @@ class WeightOwner:
     @property
     def losses(self) -> list[Any]:
         """The penalty of each weight that has a regularizer, computed now."""
-        return [weight.regularizer(weight.value) for weight in self.weights if weight.regularizer is not None]
+        return [penalty(weight) for weight in self.weights if weight.regularizer is not None]
 
     @property
     def updates(self) -> list[Any]:
@@ -118,7 +182,10 @@ class WeightOwner:
 
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Return copies of the weights' arrays."""
-        return [weight.value.copy() for weight in self._weights_in_order()]
+        own = self._weights_in_order()
+        for weight in own:
+            weight.settle()
+        return [weight.value.copy() for weight in own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy arrays into the weights; other dtypes are converted to float32.
@@ -129,6 +196,7 @@ class WeightOwner:
         own = self._weights_in_order()
         check_weights(self.name, weights, [weight.shape for weight in own])
         for weight, given in zip(own, weights, strict=True):
+            weight.settle()
             weight.value[...] = given
         self._initial_weights = None
 

@@ -123,6 +123,57 @@ def integer(name: str, value: Any) -> int:
     return int(value)
 
 
+def size(name: str, value: Any) -> int:
+    """An integer >= 0."""
+    number = integer(name, value)
+    if not 0 <= number <= np.iinfo(np.intp).max:
+        raise ValueError(f"`{name}` must be an integer >= 0. Received: {number}.")
+    return number
+
+
+def number(name: str, value: Any) -> float:
+    """A real number; bool is none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"`{name}` must be a number. Received: {value!r} ({type(value).__name__}).")
+    return float(value)
+
+
+def grads(name: str, grads: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Contiguous float32 of a shape and one more axis, D: the array itself where it is such."""
+    array = np.asarray(grads)
+    if isinstance(grads, np.ma.MaskedArray) or array.dtype.kind not in "iuf":
+        raise TypeError(f"`{name}` must be floats of shape {_and_dim(shape)}. Received: dtype {array.dtype}.")
+    if array.ndim != len(shape) + 1 or array.shape[:-1] != shape:
+        raise ValueError(f"`{name}` must have shape {_and_dim(shape)}. Received: {array.shape}.")
+    return np.require(array, np.float32, ["C", "A"]).view(np.ndarray)
+
+
+def _and_dim(shape: tuple[int, ...]) -> str:
+    return f"({', '.join([*map(str, shape), 'D'])})"
+
+
+def writable_table(given: Any) -> NDArray[np.float32]:
+    """A table that may be written to."""
+    checked = table(given)
+    if not checked.flags.writeable:
+        raise ValueError("`table` must be writable. Received: a read-only array.")
+    return checked
+
+
+def same_dim(table: NDArray[np.float32], dim: int) -> None:
+    """Refuses rows of another width than the table's."""
+    if table.shape[1] != dim:
+        raise ValueError(f"`values` must have rows as wide as the table's, {table.shape[1]}. Received: {dim}.")
+
+
+def max_table(given: Any, num_rows: int, dim: int) -> None:
+    """Refuses a missing table, or one of another shape, where a maximum's gradient needs it."""
+    if given is None:
+        raise ValueError('reduce="max" needs `table`, which says whose number was the largest. Received: None.')
+    if table(given).shape != (num_rows, dim):
+        raise ValueError(f"`table` must have shape {(num_rows, dim)}, (num_rows, D). Received: {given.shape}.")
+
+
 def bad_mode(mode: Any, modes: Sequence[str]) -> Exception:
     """The error for an unknown mode."""
     known = ", ".join(f'"{name}"' for name in modes)

@@ -110,3 +110,78 @@ def _bag(
     if reduce != "sum":
         result = result / (np.sqrt(divisor) if reduce == "sqrtn" else divisor)
     return result
+
+
+def embedding_grad(
+    ids: NDArray[np.integer], output_grad: NDArray[np.float32], num_rows: int, *, padding_id: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.intp], tuple[int, int]]:
+    """values, indices, dense_shape: zeros to which `np.add.at` has added the gradients, and of it the rows named"""
+    flat = [int(i) for i in np.asarray(ids).reshape(-1)]
+    keep = [k for k, i in enumerate(flat) if i != padding_id]
+    for k in keep:
+        if not 0 <= flat[k] < num_rows:
+            raise IndexError(k, flat[k])
+    dim = output_grad.shape[-1]
+    named = np.array([flat[k] for k in keep], np.intp)
+    indices, places = np.unique(named, return_inverse=True)
+    values = np.zeros((len(indices), dim), np.float32)
+    np.add.at(values, places, output_grad.reshape(len(flat), dim)[keep])
+    return values, indices, (num_rows, dim)
+
+
+def embedding_bag_grad(
+    ids: Any,
+    output_grad: NDArray[np.float32],
+    num_rows: int,
+    *,
+    reduce: str = "mean",
+    offsets: NDArray[np.integer] | None = None,
+    lengths: NDArray[np.integer] | None = None,
+    weights: Any = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    table: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.intp], tuple[int, int]]:
+    """embedding_grad of weight * (1 / divisor) * the bag's gradient; with "max", of it where the id's row won"""
+    if lengths is None and offsets is not None:
+        lengths = np.diff(offsets if include_last_offset else [*offsets, len(ids)])
+    elif lengths is None:
+        array = not isinstance(ids, (list, tuple))
+        bags = ids.reshape(int(np.prod(ids.shape[:-1])), ids.shape[-1]) if array else ids
+        if weights is not None:
+            weights = np.asarray(weights).reshape(-1) if array else np.concatenate(weights)
+        lengths = np.array([len(bag) for bag in bags], np.intp)
+        ids = np.concatenate([np.asarray(bag) for bag in bags]) if len(bags) else np.zeros(0, np.int64)
+    dim = output_grad.shape[-1]
+    grads = output_grad.reshape(len(lengths), dim)
+    each = np.zeros((len(ids), dim), np.float32)
+    scales = None if weights is None else np.asarray(weights, np.float32)
+    end = 0
+    for bag, length in enumerate(lengths.tolist()):
+        start, end = end, end + length
+        keep = [k for k in range(start, end) if padding_id is None or int(ids[k]) != padding_id]
+        if not keep:
+            continue
+        if reduce == "max":
+            assert table is not None
+            rows = table[np.asarray(ids)[keep].astype(np.int64)]
+            for d in range(dim):
+                each[keep[int(np.argmax(rows[:, d]))], d] = grads[bag, d]
+            continue
+        divisor = np.float32(1 if reduce == "sum" else len(keep))
+        if scales is not None and reduce != "sum":
+            divisor = np.float32(0)
+            for k in keep:
+                divisor = divisor + (scales[k] * scales[k] if reduce == "sqrtn" else scales[k])
+        with np.errstate(all="ignore"):
+            scale = np.float32(1) / (np.sqrt(divisor) if reduce == "sqrtn" else divisor)
+            for k in keep:
+                each[k] = grads[bag] * (scale if scales is None else scales[k] * scale)
+    return embedding_grad(np.asarray(ids), each, num_rows, padding_id=padding_id)
+
+
+def scatter_add(
+    table: NDArray[np.float32], ids: NDArray[np.integer], values: NDArray[np.float32], alpha: float = 1.0
+) -> None:
+    """table[ids[k]] += alpha * values[k], in the order of the ids"""
+    np.add.at(table, np.asarray(ids), np.float32(alpha) * values)

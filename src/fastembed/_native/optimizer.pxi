@@ -1,0 +1,266 @@
+"""An optimizer's step over the rows of a table, and the payment of what rows owe for steps they were left out of."""
+
+RULES = {
+    "plain": (0, 0), "sgd": (1, 1), "rmsprop": (2, 1), "adagrad": (3, 1), "adadelta": (4, 2), "adam": (5, 2),
+    "amsgrad": (6, 3), "adamax": (7, 2), "nadam": (8, 2), "rowwise_adagrad": (9, 1),
+}       # number, rows of state
+SERIES_TERMS = FE_TERMS
+
+# Bytes of table, state and gradient that a thread claims at a time.
+cdef ptrdiff_t STEP_CLAIM_BYTES = 128 * 1024
+
+
+def rising_rows(np.ndarray indices not None, ptrdiff_t num_rows):
+    """A private copy of the indices, when they rise and are rows of a table; else None."""
+    if not (_exact_ids(indices) and np.PyArray_TYPE(indices) == np.NPY_INTP and np.PyArray_NDIM(indices) == 1):
+        return None
+    cdef np.npy_intp count = np.PyArray_SIZE(indices)
+    cdef np.ndarray copy = np.PyArray_EMPTY(1, &count, np.NPY_INTP, 0)
+    cdef np.npy_intp* rows = <np.npy_intp*>np.PyArray_DATA(copy)
+    if np.PyArray_NBYTES(indices) != np.PyArray_NBYTES(copy):
+        return None
+    memcpy(rows, np.PyArray_DATA(indices), np.PyArray_NBYTES(copy))
+    cdef ptrdiff_t before = -1
+    cdef ptrdiff_t k
+    for k in range(count):
+        if rows[k] <= before:
+            return None
+        before = rows[k]
+    return copy if before < num_rows else None
+
+
+cdef struct StepJob:
+    Step step
+    ptrdiff_t claim         # rows a thread claims at a time
+    # payment of the rows of ids
+    const char* ids
+    ptrdiff_t count
+    int id_size
+    Load load
+    Rule rule
+    BadId* bad
+    # columns
+    double* squares         # (blocks, dim) OUT
+    const float* factors    # (dim,) IN
+    int divide
+
+
+cdef inline const UpdatesPath* _updates() noexcept nogil:
+    return &updates_paths[path - &paths[0]]
+
+
+cdef void _step_block(void* context, ptrdiff_t block) noexcept nogil:
+    cdef StepJob* job = <StepJob*>context
+    cdef ptrdiff_t begin = block * job.claim
+    _updates().step_rows(&job.step, begin, min(begin + job.claim, job.step.count))
+
+
+cdef void _settle_block(void* context, ptrdiff_t block) noexcept nogil:
+    cdef StepJob* job = <StepJob*>context
+    cdef ptrdiff_t begin = block * job.claim
+    _updates().settle_rows(&job.step, begin, min(begin + job.claim, job.step.num_rows))
+
+
+cdef void _settle_ids_block(void* context, ptrdiff_t block) noexcept nogil:
+    cdef StepJob* job = <StepJob*>context
+    cdef ptrdiff_t rows[IDS_BLOCK]
+    cdef uint64_t bad_bits = 0
+    cdef cpp_bool has_zeros = False
+    cdef ptrdiff_t start = block * IDS_BLOCK
+    cdef ptrdiff_t count = min(job.count - start, IDS_BLOCK)
+    cdef ptrdiff_t settled = job.load(job.ids + start * job.id_size, count, job.rule, rows, NULL, &bad_bits, &has_zeros)
+    if settled < count:
+        job.bad.report(start + settled, bad_bits)
+    _updates().settle_listed(&job.step, rows, settled)
+
+
+cdef void _squares_block(void* context, ptrdiff_t block) noexcept nogil:
+    cdef StepJob* job = <StepJob*>context
+    cdef ptrdiff_t begin = block * job.claim
+    _updates().column_squares(
+        job.step.table, job.step.frozen, job.step.dim, begin, min(begin + job.claim, job.step.num_rows),
+        job.squares + block * job.step.dim
+    )
+
+
+cdef void _columns_block(void* context, ptrdiff_t block) noexcept nogil:
+    cdef StepJob* job = <StepJob*>context
+    cdef ptrdiff_t begin = block * job.claim
+    _updates().scale_columns(
+        job.step.table, job.step.frozen, job.step.dim, begin, min(begin + job.claim, job.step.num_rows), job.factors,
+        job.divide
+    )
+
+
+cdef int _fits(np.ndarray array, int type_number, ptrdiff_t items) except -1:
+    """Raises unless a kernel may use this many items of the array."""
+    if not (
+        np.PyArray_TYPE(array) == type_number and np.PyArray_ISCARRAY_RO(array)
+        and np.PyArray_NBYTES(array) == items * np.PyArray_ITEMSIZE(array)
+    ):
+        raise ValueError("the shape or dtype of an array of the optimizer was changed.")
+    return 0
+
+
+cdef inline void* _data(np.ndarray array) noexcept:
+    return NULL if array is None else np.PyArray_DATA(array)
+
+
+cdef int _table_of_step(Step* step, np.ndarray table, np.ndarray frozen) except -1:
+    """The table as (V, dim), whatever its axes; a 1-D weight is one row."""
+    cdef int ndim = np.PyArray_NDIM(table)
+    step.num_rows = np.PyArray_DIMS(table)[0] if ndim > 1 else 1
+    step.dim = np.PyArray_SIZE(table) // max(step.num_rows, <ptrdiff_t>1)
+    _fits(table, np.NPY_FLOAT, step.num_rows * step.dim)
+    if not np.PyArray_ISWRITEABLE(table):
+        raise ValueError("a read-only weight cannot be trained.")
+    step.table = <float*>np.PyArray_DATA(table)
+    if frozen is not None:
+        _fits(frozen, np.NPY_BOOL, step.num_rows)
+    step.frozen = <const uint8_t*>_data(frozen)
+    return 0
+
+
+@cython.final
+@cython.internal
+@cython.auto_pickle(False)
+cdef class _Debts:
+    """What TableState keeps beside the state: see updates.h for the arrays' shapes."""
+    cdef Step step
+
+    cdef int fill(
+        self, table, state, frozen, str rule, np.ndarray last, ptrdiff_t now, np.ndarray numbers, np.ndarray powers,
+        np.ndarray series, ptrdiff_t series_from, ptrdiff_t cutoff, np.ndarray zeros, bint non_negative
+    ) except -1:
+        cdef Step* step = &self.step
+        memset(step, 0, sizeof(Step))
+        step.rule, step.states = RULES[rule]
+        _table_of_step(step, table, frozen)
+        if step.states:
+            _fits(state, np.NPY_FLOAT, step.num_rows * (1 if step.rule == 9 else step.states * step.dim))
+            step.state = <float*>_data(state)
+        else:
+            step.state = step.table     # never used; but a null pointer must not be moved
+        if last is not None:
+            _fits(last, np.NPY_INT32, step.num_rows)
+            if np.PyArray_DIMS(numbers)[0] <= now:
+                raise ValueError("the history of an optimizer is too short.")
+            if powers is not None and np.PyArray_DIMS(powers)[0] <= now:
+                raise ValueError("the history of an optimizer is too short.")
+            if series is not None:
+                _fits(series, np.NPY_DOUBLE, np.PyArray_DIMS(numbers)[0] * FE_TERMS)
+        step.last = <int32_t*>_data(last)
+        step.now = <int32_t>now
+        step.owes = powers is not None
+        step.numbers = <const Numbers*>_data(numbers)
+        step.powers = <const double*>_data(powers)
+        step.series = <const double*>_data(series)
+        step.series_from = <int32_t>series_from
+        step.cutoff = cutoff
+        _fits(zeros, np.NPY_FLOAT, step.dim)
+        step.zeros = <const float*>_data(zeros)
+        step.non_negative = non_negative
+        return 0
+
+
+def update_rows(
+    table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative,
+    np.ndarray rows, np.ndarray grads, bint every_row, l1, l2, scale, clip, norm
+):
+    """One step. `rows` is from `rising_rows`, or None where `grads` has all rows; `every_row`: others move too."""
+    cdef _Debts debts = _Debts()
+    cdef StepJob job
+    debts.fill(
+        table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative
+    )
+    memset(&job, 0, sizeof(job))
+    job.step = debts.step
+    cdef ptrdiff_t grad_count = job.step.num_rows if rows is None else np.PyArray_SIZE(rows)
+    _fits(grads, np.NPY_FLOAT, grad_count * job.step.dim)
+    job.step.grads = <const float*>np.PyArray_DATA(grads)
+    job.step.count = grad_count
+    if rows is not None and every_row:
+        job.step.count = job.step.num_rows
+        job.step.grad_rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
+        job.step.grad_count = grad_count
+    elif rows is not None:
+        job.step.rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
+    job.step.l1, job.step.l2, job.step.scale, job.step.clip = l1, l2, scale, clip
+    job.step.prepare = l1 != 0 or l2 != 0 or scale != 1 or clip != float("inf")
+    job.step.norm, job.step.norm_low, job.step.norm_high, job.step.norm_rate = norm
+    cdef ptrdiff_t row_bytes = job.step.dim * 4 * (2 + 2 * job.step.states)
+    if row_bytes == 0:
+        return
+    job.claim = max(STEP_CLAIM_BYTES // row_bytes, <ptrdiff_t>1)
+    _run(
+        _step_block, &job, (job.step.count + job.claim - 1) // job.claim, job.step.count * row_bytes, _threads(None)
+    )
+
+
+def settle_rows(
+    table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative, ids
+):
+    """Pays what the rows of the ids owe; all rows for None."""
+    cdef _Debts debts = _Debts()
+    cdef StepJob job
+    cdef BadId bad
+    if ids is not None and not _exact_ids(ids):
+        from fastembed.ops import _check
+        ids, _ = _check.ids(ids, len(table), "raise")
+    debts.fill(
+        table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative
+    )
+    memset(&job, 0, sizeof(job))
+    job.step = debts.step
+    cdef ptrdiff_t row_bytes = job.step.dim * 4 * (1 + job.step.states)
+    if row_bytes == 0 or not job.step.owes:
+        return
+    if ids is None:
+        job.claim = max(STEP_CLAIM_BYTES // row_bytes, <ptrdiff_t>1)
+        _run(
+            _settle_block, &job, (job.step.num_rows + job.claim - 1) // job.claim, job.step.num_rows * row_bytes,
+            _threads(None)
+        )
+        return
+    job.ids = <const char*>np.PyArray_DATA(<np.ndarray>ids)
+    job.count = np.PyArray_SIZE(<np.ndarray>ids)
+    job.id_size = <int>np.PyArray_ITEMSIZE(<np.ndarray>ids)
+    job.load = loader(job.id_size, np.PyArray_ISSIGNED(<np.ndarray>ids))
+    job.rule.num_rows = job.step.num_rows
+    job.bad = &bad
+    _run(_settle_ids_block, &job, (job.count + IDS_BLOCK - 1) // IDS_BLOCK, job.count * row_bytes, _threads(None))
+    if bad.found():
+        raise _bad_id(&bad, ids, job.step.num_rows)
+
+
+def column_squares(table, frozen):
+    """The sum of squares of each column, float64 (dim,), over the rows that are not frozen."""
+    cdef StepJob job
+    memset(&job, 0, sizeof(job))
+    _table_of_step(&job.step, table, frozen)
+    cdef np.npy_intp shape[2]
+    # 64 parts whatever the threads, so that the sums are the same for any number of them
+    job.claim = max((job.step.num_rows + 63) // 64, <ptrdiff_t>256)
+    shape[0] = (job.step.num_rows + job.claim - 1) // job.claim
+    shape[1] = job.step.dim
+    cdef np.ndarray squares = np.PyArray_ZEROS(2, shape, np.NPY_DOUBLE, 0)
+    job.squares = <double*>np.PyArray_DATA(squares)
+    _run(_squares_block, &job, shape[0], job.step.num_rows * job.step.dim * 4, _threads(None))
+    return (<object>squares).sum(0)
+
+
+def scale_columns(table, frozen, np.ndarray factors not None, bint divide):
+    """Multiplies each column with its factor, or divides it by that, in the rows that are not frozen."""
+    cdef StepJob job
+    memset(&job, 0, sizeof(job))
+    _table_of_step(&job.step, table, frozen)
+    _fits(factors, np.NPY_FLOAT, job.step.dim)
+    job.factors = <const float*>np.PyArray_DATA(factors)
+    job.divide = divide
+    if job.step.dim == 0:
+        return
+    job.claim = max(STEP_CLAIM_BYTES // (job.step.dim * 8), <ptrdiff_t>1)
+    _run(
+        _columns_block, &job, (job.step.num_rows + job.claim - 1) // job.claim, job.step.num_rows * job.step.dim * 8,
+        _threads(None)
+    )
