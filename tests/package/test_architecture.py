@@ -26,7 +26,14 @@ MAY_IMPORT = {
     "io": {"io", "_native"},
     "_native": {"_native"},
 }
-SETTINGS = {"IndexedSlices", "get_num_threads", "num_threads", "set_num_threads", "set_output_cache", "clear_output_cache"}
+SETTINGS = {
+    "IndexedSlices",
+    "clear_output_cache",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "set_output_cache",
+}
 FUNCTIONS = sorted(set(ops.__all__) - SETTINGS)
 # what is about the how of a call, not about its meaning
 WAYS = {"out", "mask_out", "num_threads"}
