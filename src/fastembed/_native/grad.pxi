@@ -180,7 +180,8 @@ cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* g
         with nogil:
             _collect(&job)
     if bad.found():
-        raise _bad_id(&bad, ids, num_rows)
+        from fastembed.ops import _check
+        raise _bad_id(&bad, ids, num_rows, _check.bad_id)
     return 0
 
 

@@ -230,7 +230,8 @@ def settle_rows(
     job.bad = &bad
     _run(_settle_ids_block, &job, (job.count + IDS_BLOCK - 1) // IDS_BLOCK, job.count * row_bytes, _threads(None))
     if bad.found():
-        raise _bad_id(&bad, ids, job.step.num_rows)
+        from fastembed.ops import _check
+        raise _bad_id(&bad, ids, job.step.num_rows, _check.bad_id)
 
 
 def column_squares(table, frozen):
