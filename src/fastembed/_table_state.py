@@ -169,9 +169,8 @@ class TableState:
             self._non_negative = type(self.weight.constraint) is constraints.NonNeg
             numbers = np.array([step.numbers], np.float32) if history is None else history.numbers
             rows, values = (gradient.indices, gradient.values) if sparse else (None, gradient)
-            kernels.update_rows(
-                *self._arrays(rule, numbers), rows, values, every_row, l1, l2, step.scale, step.clip, norm
-            )
+            arrays = self._arrays(rule, numbers)
+            kernels.update_rows(*(*arrays, rows, values, every_row, l1, l2, step.scale, step.clip, norm))
             if history is not None:
                 history.end(step.rate, step.t)
             if self._non_negative or (history is not None and debt.moves and sparse and not every_row):
@@ -247,7 +246,7 @@ class TableState:
         history = self._history
         if history is None or self._last is None:
             return
-        kernels.settle_rows(*self._arrays(self.rule, history.numbers), ids)
+        kernels.settle_rows(*(*self._arrays(self.rule, history.numbers), ids))
 
     # ── frozen rows ──────────────────────────────────────────────────────────────────────────────
 

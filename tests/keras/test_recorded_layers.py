@@ -134,6 +134,7 @@ def test_every_difference_is_one():
 
 def test_compile_knows_exactly_the_names_keras_knows():
     names = json.loads((DATA / "names_k224.json").read_text())
-    assert sorted(optimizers._NAMES) == sorted(names["optimizers"])
+    ours = {"rowwiseadagrad"}  # documented as not Keras's
+    assert sorted(set(optimizers._NAMES) - ours) == sorted(names["optimizers"])
     assert sorted(losses._NAMES) == names["losses"]
     assert sorted(metrics._NAMES) == names["metrics"]

@@ -348,7 +348,7 @@ def embedding_bag_grad(
     cdef SumRows job
     if padding_id is not None:
         padding_id = _check.integer("padding_id", padding_id)
-    ids, starts, weights, padding_id = _bags.bags(
+    ids, starts, weights, padding_id, _ = _bags.bags(
         ids, offsets, lengths, weights, include_last_offset, reduce, rows, "raise", padding_id, None
     )
     cdef int last_axis = np.PyArray_NDIM(<np.ndarray>ids) - 1

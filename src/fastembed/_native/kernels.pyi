@@ -98,8 +98,45 @@ RULES: dict[str, tuple[int, int]]
 SERIES_TERMS: int
 
 def rising_rows(indices: NDArray[Any], num_rows: int) -> NDArray[np.intp] | None: ...
-def update_rows(*args: Any) -> None: ...
-def settle_rows(*args: Any) -> None: ...
+def update_rows(
+    table: Any,
+    state: Any,
+    frozen: Any,
+    rule: Any,
+    last: Any,
+    now: Any,
+    numbers: Any,
+    powers: Any,
+    series: Any,
+    series_from: Any,
+    cutoff: Any,
+    zeros: Any,
+    non_negative: Any,
+    rows: Any,
+    grads: Any,
+    every_row: Any,
+    l1: Any,
+    l2: Any,
+    scale: Any,
+    clip: Any,
+    norm: Any,
+) -> None: ...
+def settle_rows(
+    table: Any,
+    state: Any,
+    frozen: Any,
+    rule: Any,
+    last: Any,
+    now: Any,
+    numbers: Any,
+    powers: Any,
+    series: Any,
+    series_from: Any,
+    cutoff: Any,
+    zeros: Any,
+    non_negative: Any,
+    ids: Any,
+) -> None: ...
 def column_squares(table: NDArray[np.float32], frozen: NDArray[np.bool_] | None) -> NDArray[np.float64]: ...
 def scale_columns(
     table: NDArray[np.float32], frozen: NDArray[np.bool_] | None, factors: NDArray[np.float32], divide: bool

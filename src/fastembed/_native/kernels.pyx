@@ -15,7 +15,7 @@ cimport numpy as np
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strcmp
 from libcpp cimport bool as cpp_bool
 from libcpp.vector cimport vector
 
@@ -76,7 +76,7 @@ cdef extern from "ids.hpp" namespace "ids" nogil:
     ) noexcept nogil
     CopyNarrow narrow_copier(int itemsize, cpp_bool is_signed, ptrdiff_t dim)
     ctypedef void (*Mark)(const void* ids, ptrdiff_t count, uint64_t padding_id, uint8_t* mask) noexcept nogil
-    Mark marker(int itemsize)
+    Mark marker(int itemsize, cpp_bool avx2)
 
 cdef extern from "buffers.hpp" namespace "buffers":
     ctypedef struct Block:

@@ -52,7 +52,7 @@ def mask(ids, padding_id=0, *, out=None, num_threads=None):
     job.ids = <const char*>np.PyArray_DATA(<np.ndarray>ids)
     job.count = np.PyArray_SIZE(<np.ndarray>ids)
     job.id_size = <int>np.PyArray_ITEMSIZE(<np.ndarray>ids)
-    job.mark = marker(job.id_size)
+    job.mark = marker(job.id_size, strcmp(path.name, b"avx2") == 0)
     job.padding_id = rule.padding_id
     job.out = <uint8_t*>np.PyArray_DATA(marks)
     if np.PyArray_NBYTES(marks) != job.count:       # as in _gather: Python code ran after the shapes were compared
