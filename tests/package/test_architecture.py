@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "io": {"io", "_native"},
     "_native": {"_native"},
 }
-SETTINGS = {"IndexedSlices", "get_num_threads", "num_threads", "set_num_threads", "set_output_cache", "clear_output_cache"}
-FUNCTIONS = sorted(set(ops.__all__) - SETTINGS)
+SETTINGS = {"get_num_threads", "num_threads", "set_num_threads", "set_output_cache", "clear_output_cache"}
+FUNCTIONS = sorted(set(ops.__all__) - SETTINGS - {"IndexedSlices"})
 # what is about the how of a call, not about its meaning
 WAYS = {"out", "mask_out", "num_threads"}
 
