@@ -13,7 +13,7 @@ from ._objective import Objective
 from ._stack import Stack, takes_ids
 from .layers import Step, Weight
 
-Batch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights
+Batch = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]  # inputs, targets, weights
 _NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
 
 
@@ -122,8 +122,9 @@ class BatchTrainer(Stack):
         trained = self._compiled_trainable or []
         step = Step(training=True, wanted=frozenset(id(weight.value) for weight in trained))
         y_pred, mask = self._run(x, None, True, step)
-        values = objective.values(y_true, y_pred, weights, mask, step.penalty + self._penalty())
-        self.backward(objective.gradient(y_true, y_pred, weights, mask), step)
+        penalty = step.penalty + self._penalty()
+        values, gradient = objective.values_and_gradient(y_true, y_pred, weights, mask, penalty)
+        self.backward(gradient, step)
         self.optimizer.apply_gradients(_by_weight(step, trained))
         return values
 
@@ -189,7 +190,7 @@ class BatchTrainer(Stack):
         weights = _targets.weights(y, sample_weight, class_weight, name, self._objective, self.sample_weight_mode)
         _targets.check_lengths(x, y, weights)
         _targets.check_loss_fits(y, loss)
-        return x, np.asarray(y, np.float32), weights
+        return x, y, weights
 
 
 def one_or_list(values: list[Any]) -> Any:

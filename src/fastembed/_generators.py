@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +49,8 @@ def _round(source: Any, shuffle: bool) -> Iterator[Any]:
         return
     order = list(range(len(source)))
     if shuffle:
+        import random  # here and not at the top: it takes a good part of the time that importing all of this does
+
         random.shuffle(order)
     for index in order:
         yield source[index]

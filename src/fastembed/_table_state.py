@@ -43,7 +43,7 @@ class TableState:
         self.weight = weight
         self.rule = rule
         self.lazy = lazy
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._rows = weight.shape[0] if len(weight.shape) > 1 else 1
         self._dim = weight.value.size // self._rows if self._rows else 0
         self._states = kernels.RULES[rule][1]
@@ -63,7 +63,7 @@ class TableState:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 

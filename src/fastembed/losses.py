@@ -290,6 +290,8 @@ _LOSSES: list[Callable[..., Any]] = [
     *(squared_hinge, hinge, categorical_hinge, logcosh, categorical_crossentropy, sparse_categorical_crossentropy),
     *(binary_crossentropy, kullback_leibler_divergence, poisson, cosine_proximity),
 ]
+# Those that look at one sample at a time: all here. One of the user's own may look at a whole batch.
+OF_SINGLE_SAMPLES = frozenset(_LOSSES)
 _NAMES: _registry.Names = {loss.__name__: loss for loss in _LOSSES} | {
     "mse": mse,
     "MSE": mse,

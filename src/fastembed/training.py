@@ -74,7 +74,7 @@ class Trainer(BatchTrainer):
             raise TypeError(f"Unrecognized keyword arguments: {kwargs}")
         if x is None and y is None and steps_per_epoch is None:
             raise ValueError("If fitting from data tensors, you should specify the `steps_per_epoch` argument.")
-        data = self._batch(x, y, sample_weight, class_weight)
+        data = _as_float32(self._batch(x, y, sample_weight, class_weight))
         validation = self._validation(validation_data)
         if validation is None and validation_split and 0.0 < validation_split < 1.0:
             split_at = int(len(data[0]) * (1.0 - validation_split))
@@ -155,7 +155,7 @@ class Trainer(BatchTrainer):
             batch_size = 32
         if x is None and y is None and steps is None:
             raise ValueError("If evaluating from data tensors, you should specify the `steps` argument.")
-        data = self._batch(x, y, sample_weight)
+        data = _as_float32(self._batch(x, y, sample_weight))
         check_batch_size(batch_size, steps, "steps")
         progress = ProgressBar(len(data[0]) if steps is None else steps) if verbose == 1 else None
         return one_or_list(self._evaluate(data, batch_size, steps, progress))
@@ -168,7 +168,7 @@ class Trainer(BatchTrainer):
                 "When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
                 f"val_sample_weights) items, however it contains {len(validation_data)} items"
             )
-        return self._batch(*validation_data)
+        return _as_float32(self._batch(*validation_data))
 
     def _begin_training(
         self,
@@ -212,6 +212,12 @@ class Trainer(BatchTrainer):
             if progress is not None:
                 progress.update(seen)
         return [total / count for total in totals]
+
+
+def _as_float32(data: Batch) -> Batch:
+    """Data whose targets will be needed again and again."""
+    x, y, weights = data
+    return x, np.asarray(y, np.float32), weights
 
 
 def _part(data: Batch, samples: slice | NDArray[np.intp]) -> Batch:

@@ -172,6 +172,35 @@ class Embedding(Layer):
         """
         return embedding_grad(exact_ids(ids), np.asarray(output_gradient, np.float32), self.input_dim)
 
+    def freeze_rows(self, rows: Any) -> None:
+        """Leave rows of the table alone in training from now on: no optimizer, penalty or constraint moves them.
+
+        Args:
+            rows: ids of rows, or a bool array (input_dim,), True for those to freeze. Rows frozen before stay so.
+
+        Raises:
+            ValueError: if the layer is not built, or a bool array has another shape.
+            IndexError: if an id is outside [0, input_dim).
+        """
+        self._built_weight().freeze_rows(rows)
+
+    def unfreeze_rows(self, rows: Any = None) -> None:
+        """Let training move rows again; default all. They begin without optimizer state.
+
+        Args:
+            rows: as for `freeze_rows`, or None.
+
+        Raises:
+            ValueError: if the layer is not built, or a bool array has another shape.
+            IndexError: if an id is outside [0, input_dim).
+        """
+        self._built_weight().unfreeze_rows(rows)
+
+    def _built_weight(self) -> Weight:
+        if "_weight" not in self.__dict__:
+            raise ValueError(f'Layer "{self.name}" must be built before rows are frozen: it has no table yet.')
+        return self._weight
+
     @property
     def embeddings(self) -> NDArray[np.float32]:
         """The table, (input_dim, output_dim), itself; training changes it in place.
