@@ -134,11 +134,7 @@ def test_every_difference_is_one():
 
 def test_compile_knows_exactly_the_names_keras_knows():
     names = json.loads((DATA / "names_k224.json").read_text())
-<<<<<<< HEAD
     ours = {"rowwiseadagrad"}  # documented as not Keras's
     assert sorted(set(optimizers._NAMES) - ours) == sorted(names["optimizers"])
-=======
-    assert sorted(optimizers._NAMES.keys() - {"rowwiseadagrad"}) == sorted(names["optimizers"])
->>>>>>> train
     assert sorted(losses._NAMES) == names["losses"]
     assert sorted(metrics._NAMES) == names["metrics"]

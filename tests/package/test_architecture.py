@@ -26,7 +26,6 @@ MAY_IMPORT = {
     "io": {"io", "_native"},
     "_native": {"_native"},
 }
-<<<<<<< HEAD
 SETTINGS = {
     "IndexedSlices",
     "clear_output_cache",
@@ -36,10 +35,6 @@ SETTINGS = {
     "set_output_cache",
 }
 FUNCTIONS = sorted(set(ops.__all__) - SETTINGS)
-=======
-SETTINGS = {"get_num_threads", "num_threads", "set_num_threads", "set_output_cache", "clear_output_cache"}
-FUNCTIONS = sorted(set(ops.__all__) - SETTINGS - {"IndexedSlices"})
->>>>>>> train
 # what is about the how of a call, not about its meaning
 WAYS = {"out", "mask_out", "num_threads"}
 
