@@ -110,7 +110,7 @@ class BatchTrainer(Stack):
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """Return the loss and metrics of one batch; arguments, result and errors as `train_on_batch`."""
-        return one_or_list(self._test(self._batch(x, y, sample_weight)))
+        return one_or_list(self._test(self._batch(x, y, sample_weight), self._penalty()))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for samples, in one batch."""
@@ -128,14 +128,15 @@ class BatchTrainer(Stack):
         self.optimizer.apply_gradients(_by_weight(step, trained))
         return values
 
-    def _test(self, batch: Batch) -> list[np.float32]:
+    def _test(self, batch: Batch, penalty: float) -> list[np.float32]:
         assert self._objective is not None  # after _batch
         x, y_true, weights = batch
         step = Step()
         y_pred, mask = self._run(x, None, True, step)
-        return self._objective.values(y_true, y_pred, weights, mask, step.penalty + self._penalty())
+        return self._objective.values(y_true, y_pred, weights, mask, step.penalty + penalty)
 
     def _penalty(self) -> float:
+        """The penalty of all weights: a pass over every table that has one."""
         return float(sum(self.losses))
 
     def _ready(self) -> Objective:
@@ -205,7 +206,10 @@ def _by_weight(step: Step, weights: list[Weight]) -> list[tuple[Any, Weight]]:
         if id(array) in found:
             gradient = _dense(found[id(array)]) + _dense(gradient)
         found[id(array)] = gradient
-    return [(found.get(id(weight.value), np.zeros(weight.shape, np.float32)), weight) for weight in weights]
+    for weight in weights:
+        if id(weight.value) not in found:
+            found[id(weight.value)] = np.zeros(weight.shape, np.float32)
+    return [(found[id(weight.value)], weight) for weight in weights]
 
 
 def _dense(gradient: Any) -> Any:

@@ -190,13 +190,14 @@ class GeneratorTrainer(Trainer):
         return self._evaluate_batches(validation, steps, None)
 
     def _evaluate_batches(self, source: Any, steps: int, progress: ProgressBar | None) -> list[np.float64]:
+        penalty = self._penalty()  # once: weights stay as they are
         values, sizes = [], []
         for number in range(steps):
             x, y, sample_weight = _generators.split(_generators.next_batch(source, number, steps))
             size = _generators.size(x)
             if size == 0:
                 raise ValueError("Received an empty batch. Batches should contain at least one item.")
-            values.append(self._test(self._batch(x, y, sample_weight)))
+            values.append(self._test(self._batch(x, y, sample_weight), penalty))
             sizes.append(size)
             if progress is not None:
                 progress.update(number + 1)

@@ -202,10 +202,11 @@ class Trainer(BatchTrainer):
         """The means over samples, or over steps of all samples."""
         count = len(data[0]) if steps is None else steps
         batches = _batches_of(data, None, batch_size or 0) if steps is None else ((data, 1) for _ in range(steps))
+        penalty = self._penalty()  # once: weights stay as they are
         totals: list[np.float64] = []
         seen = 0
         for batch, size in batches:
-            values = self._test(batch)
+            values = self._test(batch, penalty)
             totals = totals or [np.float64(0)] * len(values)
             totals = [total + np.float64(value) * size for total, value in zip(totals, values, strict=True)]
             seen += size

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastembed import backend, layers, losses, optimizers
+from fastembed import _objective, backend, layers, losses, optimizers
 from fastembed.layers import (
     Activation,
     Dense,
@@ -290,3 +290,24 @@ def test_layer_in_contributing_trains():
     model.compile(optimizers.SGD(0.25), "mse")
     before = model.train_on_batch(IDS, np.ones((4, 2)))
     assert model.test_on_batch(IDS, np.ones((4, 2))) < before / 2
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "categorical_crossentropy"])
+@pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_outputs_in_blocks_are_those_at_once(loss, mask_zero, dtype, monkeypatch):
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, 50, (40, 60))
+    targets = generator.uniform(0.1, 1, (40, 60, 96)).astype(dtype)
+    weights = generator.uniform(0, 2, 40)
+    results = []
+    for block in (1 << 12, 1 << 30):
+        monkeypatch.setattr(_objective, "_BLOCK", block)
+        np.random.seed(0)
+        table = np.random.uniform(0.1, 1, (50, 96))
+        model = Sequential([Embedding(50, 96, weights=[table], mask_zero=mask_zero)])
+        model.compile(optimizers.SGD(10.0), loss)
+        losses_seen = [model.train_on_batch(ids, targets, weights) for _ in range(2)]
+        results.append([*losses_seen, *model.get_weights()])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -92,6 +92,13 @@ def allocated_bytes() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
+def growth(works: list[Callable[[], Any]]) -> int:
+    allocated = allocated_bytes()
+    for work in works:
+        repeat(work, 1000)
+    return allocated_bytes() - allocated
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="procfs")
 @pytest.mark.parametrize("kind", ["works", "fails"])
 def test_memory_does_not_grow_over_many_calls(kind: str) -> None:
@@ -109,11 +116,8 @@ def test_memory_does_not_grow_over_many_calls(kind: str) -> None:
     try:
         for work in works:
             repeat(work, 100)
-        allocated = allocated_bytes()
-        for work in works:
-            repeat(work, 1000)
-        grown = allocated_bytes() - allocated
-        assert grown < 20_000  # a leak of one smallest object a call is 16 kB a work
+        # A leak of one smallest object a call is 16 kB a work, in every round; caches of the interpreter grow in one.
+        assert min(growth(works) for _ in range(3)) < 10_000
     finally:
         tracemalloc.stop()
 
