@@ -1,4 +1,4 @@
-"""Builds the extension. Everything else about the package is in pyproject.toml.
+"""Builds the extensions: each .pyx file of _native is one. Everything else about the package is in pyproject.toml.
 
 Environment switches:
     FASTEMBED_BUILD=debug      Cython bounds checks and C assertions on, no optimisation
@@ -42,22 +42,22 @@ else:
     if sys.platform.startswith("linux"):
         link_args += ["-Wl,-z,relro,-z,now,-z,noexecstack", "-pthread"]
 
+headers = [path for kind in ("pxi", "h", "hpp") for path in glob(f"src/fastembed/_native/*.{kind}")]
 setup(
     ext_modules=cythonize(
-        Extension(
-            "fastembed._native.kernels",
-            sources=["src/fastembed/_native/kernels.pyx"],
-            depends=[
-                *glob("src/fastembed/_native/*.pxi"),
-                *glob("src/fastembed/_native/*.h"),
-                *glob("src/fastembed/_native/*.hpp"),
-            ],
-            include_dirs=[numpy.get_include()],
-            define_macros=define_macros,
-            extra_compile_args=compile_args,
-            extra_link_args=link_args,
-            language="c++",
-        ),
+        [
+            Extension(
+                f"fastembed._native.{os.path.basename(source).removesuffix('.pyx')}",
+                sources=[source],
+                depends=headers,
+                include_dirs=[numpy.get_include()],
+                define_macros=define_macros,
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+                language="c++",
+            )
+            for source in sorted(source.replace(os.sep, "/") for source in glob("src/fastembed/_native/*.pyx"))
+        ],
         compiler_directives={
             "language_level": 3,
             "boundscheck": build == "debug",
