@@ -90,16 +90,6 @@ def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
     return result
 
 
-def _squared_error_with_gradient(y_true: Any, y_pred: Array, shares: Array, gradient: Array) -> Array:
-    """The scores of `mean_squared_error`; `gradient` receives its gradient times `shares`. No temporary arrays."""
-    # targets of another dtype are converted piece by piece, inside
-    np.subtract(y_pred, y_true, out=gradient, dtype=np.float32, casting="unsafe")
-    scores: Array = np.einsum("...i,...i->...", gradient, gradient)
-    scores /= np.float32(y_pred.shape[-1])
-    gradient *= shares * np.float32(2 / y_pred.shape[-1])
-    return scores
-
-
 @with_gradient(_mean(lambda y_true, y_pred: np.sign(y_pred - y_true)))
 def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
     """Return the mean of the differences' absolute values."""
@@ -302,8 +292,6 @@ _LOSSES: list[Callable[..., Any]] = [
 ]
 # Those that look at one sample at a time: all here. One of the user's own may look at a whole batch.
 OF_SINGLE_SAMPLES = frozenset(_LOSSES)
-# (targets, outputs, shares, gradient OUT) -> scores: a loss and its gradient in one pass
-IN_ONE_PASS: dict[Callable[..., Any], Callable[..., Any]] = {mean_squared_error: _squared_error_with_gradient}
 _NAMES: _registry.Names = {loss.__name__: loss for loss in _LOSSES} | {
     "mse": mse,
     "MSE": mse,

@@ -47,8 +47,8 @@ cdef inline ptrdiff_t _product(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
 
 
 cdef inline ptrdiff_t _row_lines(ptrdiff_t columns) noexcept nogil:
-    """Cache lines to prefetch of so many columns of a row, which may begin in the middle of a line."""
-    return min((columns * 4 + 63) // 64 + 1, <ptrdiff_t>24)
+    """Cache lines that the first pass over the rows asks for, of so many columns; 0: each pass asks for its own."""
+    return 24 if columns > 384 else 0
 
 
 cdef inline ptrdiff_t _bag_start(const Bag* job, ptrdiff_t bag) noexcept nogil:

@@ -138,6 +138,12 @@ cdef extern from "rows.h" nogil:
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)
 
+cdef extern from "losses.h" nogil:
+    float squared_error_float "fe_squared_error_float"(
+        const float* output, const float* target, float share, float* gradient, ptrdiff_t dim)
+    float squared_error_double "fe_squared_error_double"(
+        const float* output, const double* target, float share, float* gradient, ptrdiff_t dim)
+
 cdef extern from "updates.h" nogil:
     enum:
         FE_TERMS
@@ -242,3 +248,4 @@ include "mask.pxi"
 include "bag.pxi"
 include "grad.pxi"
 include "optimizer.pxi"
+include "losses.pxi"
