@@ -17,6 +17,7 @@ from fastembed import (
 from fastembed._versions import show_versions
 from fastembed.backend import clear_session
 from fastembed.layers import Embedding
+from fastembed.loading import load_vectors
 from fastembed.models import Sequential
 from fastembed.ops import (
     IndexedSlices,
@@ -55,6 +56,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_vectors",
     "losses",
     "mask",
     "metrics",

@@ -12,12 +12,13 @@ from numpy.typing import DTypeLike
 
 from fastembed._meter import Progress
 from fastembed.io.atomic import Path, check_path
-from fastembed.io.word_vectors import FORMATS, Report, read_vectors
 from fastembed.ops import _check
 
 if TYPE_CHECKING:
+    from fastembed.io.word_vectors import Report
     from fastembed.vectors import KeyedVectors
 
+_FORMATS = ("auto", "glove", "word2vec", "fasttext", "word2vec-binary")
 _ERRORS = ("strict", "replace", "ignore")
 
 
@@ -73,11 +74,13 @@ def load_vectors(
         OSError: the file is missing, a directory, not a regular file, or not to be read.
         KeyboardInterrupt: on Ctrl-C, within 0.2 seconds.
     """
+    # not before they are needed: they and their archive formats take as long to import as the rest
+    from fastembed.io.word_vectors import read_vectors
     from fastembed.vectors import KeyedVectors
 
     shown = check_path(path)
-    if format not in FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(map(repr, FORMATS))}. Received: {format!r}.")
+    if format not in _FORMATS:
+        raise ValueError(f"`format` must be one of {', '.join(map(repr, _FORMATS))}. Received: {format!r}.")
     if errors not in _ERRORS:
         raise ValueError(f"`errors` must be one of {', '.join(map(repr, _ERRORS))}. Received: {errors!r}.")
     if np.dtype(dtype) != np.float32:

@@ -49,6 +49,8 @@ cdef extern from "lines.hpp" namespace "lines" nogil:
         Span before
     Shape shape(const char* begin, const char* end)
     const ptrdiff_t MAX_LINE
+    ctypedef enum Fault "lines::Fault":
+        pass
 
 cdef extern from "words.hpp" namespace "words" nogil:
     cppclass Words:
@@ -58,6 +60,8 @@ cdef extern from "words.hpp" namespace "words" nogil:
 cdef extern from "reader.hpp" namespace "reader" nogil:
     enum:
         MAX_WORD "reader::MAX_WORD"
+    ctypedef enum Outcome "reader::Outcome":
+        pass
     ctypedef struct Row:
         const char* word
         uint32_t size
@@ -68,7 +72,7 @@ cdef extern from "reader.hpp" namespace "reader" nogil:
         ptrdiff_t split_text(const char* begin, const char* end) except +
         ptrdiff_t split_binary(const char* begin, const char* end, ptrdiff_t most, cpp_bool last) except +
         ptrdiff_t chunks() const
-        int decide "decide"() except +
+        Outcome decide() except +
         void decided_as(const char* word, ptrdiff_t size) except +
         Row undecodable() const
         void set_table(float* table)
@@ -79,7 +83,7 @@ cdef extern from "reader.hpp" namespace "reader" nogil:
         const string& first_duplicate() const
         ptrdiff_t first_duplicate_row() const
         const Words& words() const
-        int fault "fault"() const
+        Fault fault() const
         Span line() const
         Span wrong() const
     void read_chunk "reader::Reader::read"(void* reader, ptrdiff_t k) noexcept
@@ -212,7 +216,7 @@ cdef class RowReader:
         cdef bytes word
         while True:
             with nogil:
-                outcome = self.reader.decide()
+                outcome = <int>self.reader.decide()
             if outcome != UNDECODABLE:
                 return outcome
             row = self.reader.undecodable()
@@ -221,7 +225,7 @@ cdef class RowReader:
 
     cdef int _note_fault(self) except -1:
         cdef Span line = self.reader.line(), wrong = self.reader.wrong()
-        cdef str kind = FAULTS[self.reader.fault()]
+        cdef str kind = FAULTS[<int>self.reader.fault()]
         cdef Shape found, behind
         if kind == "memory":
             raise MemoryError("no memory for the rows of a block")

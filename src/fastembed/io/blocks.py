@@ -34,10 +34,10 @@ class Blocks:
         ahead: whether a thread of its own reads the next block.
     """
 
-    def __init__(self, stream: Stream, padding: int, *, ahead: bool, size: int = BLOCK) -> None:
+    def __init__(self, stream: Stream, padding: int, *, ahead: bool) -> None:
         self._stream = stream
         # a small file takes a small buffer; one byte more shows its end
-        self._size = size if stream.length is None else max(1, min(size, stream.length + 1))
+        self._size = BLOCK if stream.length is None else max(1, min(BLOCK, stream.length + 1))
         self._margin = self._size
         self._buffers = [np.empty(self._margin + self._size + padding, np.uint8) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, "fastembed-read") if ahead else None

@@ -148,11 +148,13 @@ class Stream:
             self._refuse_members(members, chosen, name)
         member = chosen[0]
         self.label = f"{self.label}: {member.filename}"
+        if member.flag_bits & 1:
+            raise FormatError(f"{self.label}: the file in the zip is encrypted.")
         try:
             self._content = self._archive.open(member)
-        except (*_DAMAGE, RuntimeError) as error:       # RuntimeError: encrypted
+        except (*_DAMAGE, RuntimeError) as error:
             raise FormatError(f"{self.label}: cannot be read from the zip: {error}") from error
-        self.size, self._base = min(member.compress_size, self.size), member.header_offset
+        self.size, self._base = min(member.compress_size, self.size), self._file.tell()
 
     def _refuse_members(self, members: list[zipfile.ZipInfo], chosen: list[zipfile.ZipInfo], name: str | None) -> None:
         if not members:

@@ -95,8 +95,12 @@ def not_utf8(word: bytes) -> str:
 
 
 def shown(text: bytes) -> str:
-    """At most 60 bytes, so that they can be read."""
-    return repr(text[:60].decode("utf-8", "backslashreplace")) + ("..." if len(text) > 60 else "")
+    """At most 60 bytes, as a str if they are UTF-8."""
+    start, more = text[:60], "..." if len(text) > 60 else ""
+    try:
+        return repr(start.decode()) + more
+    except UnicodeDecodeError:
+        return repr(start) + more
 
 
 def _line(row: int, head: Head) -> int:

@@ -24,7 +24,6 @@ from fastembed.io.keys import PackedKeys
 from fastembed.io.opening import Stream
 from fastembed.io.text_vectors import Head
 
-FORMATS = ("auto", "glove", "word2vec", "fasttext", "word2vec-binary")
 _BOM = b"\xef\xbb\xbf"
 _SIGNS = {
     b"\xff\xfe": "text in UTF-16; convert it to UTF-8",
