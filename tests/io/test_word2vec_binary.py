@@ -93,7 +93,7 @@ def replaced(position: int, value: float) -> bytes:
         (binary_of([b"longer", b"words"], TABLE, count=3) + b"\n" * 9, "line 1: the header says 3 words; the file holds "
                                                            "2: one of the two was cut off or is wrong."),
         (binary_of(WORDS, TABLE, count=1), "line 1: the header says 1 words; more follow them: "
-                                           r"b'gr\xc3\xb6\xc3\x9fe \xcd\xcc\xcc=\x00\x00\x00\x80\x01\x00'."),
+                                           r"b'gr\xc3\xb6\xc3\x9fe \xcd\xcc\xcc=\x00\x00\x00\x80\x01\x00\x00\x00'."),
         (GOOD[:-1], "word 2: the file ends inside the vector of 'größe': it is truncated, or the header is wrong."),
         (binary_of([*WORDS, b"x" * 99], np.ones((3, 3)))[:-30], "word 3: the file ends inside the word 'x"
             + "x" * 59 + "'...: it is truncated, or the header is wrong."),
