@@ -34,12 +34,14 @@ from fastembed.ops import (
     set_num_threads,
     set_output_cache,
 )
+from fastembed.vectors import KeyedVectors
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Embedding",
     "IndexedSlices",
+    "KeyedVectors",
     "Sequential",
     "__version__",
     "activations",

@@ -6,7 +6,6 @@ dict they take 150 MB and a third of a second.
 
 from __future__ import annotations
 
-import mmap
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
@@ -16,14 +15,13 @@ from numpy.typing import NDArray
 
 from fastembed._native import keys as native
 from fastembed.io._error import FormatError
-from fastembed.io.mapping import advise
+from fastembed.io.mapping import release
 
 # One slot holds a row in 32 bits, from 1 on.
 MOST_KEYS = 2**32 - 2
-_BLOCK = 1 << 16
-# Linux maps 16 pages around each that is touched. So few lookups as these give them back at once and leave little
-# resident; from there on speed counts.
-_FRUGAL_LOOKUPS = 64
+# Linux maps 16 pages around each that is touched, or as much as 2 MiB of a file that was read in sequence. So few
+# lookups as these give it back at once and leave little resident; from there on speed counts.
+FRUGAL_LOOKUPS = 64
 _SEEDS = 8
 
 
@@ -33,7 +31,7 @@ class PackedKeys(Sequence[str]):
     Args:
         blob: uint8 (bytes,), the UTF-8 of all keys, one after the other.
         offsets: int64 (n + 1,): key i is blob[offsets[i]:offsets[i + 1]].
-        index: uint64 (a power of two > n,) from `index` of the same keys; default None, it is made when first needed.
+        hash_index: uint64 (a power of two > n,), `hash_index` of the same keys; default None, made when first needed.
         seed: what the index was made with.
         source: what messages call the keys, a path for instance.
 
@@ -49,12 +47,12 @@ class PackedKeys(Sequence[str]):
         self,
         blob: NDArray[np.uint8],
         offsets: NDArray[np.int64],
-        index: NDArray[np.uint64] | None = None,
+        hash_index: NDArray[np.uint64] | None = None,
         seed: int = 0,
         source: str = "keys",
     ) -> None:
         self.blob, self.offsets, self.source = blob, offsets, source
-        self._index, self._seed = index, seed
+        self._index, self._seed = hash_index, seed
         self._duplicates: NDArray[np.int64] | None = None
         self._finder: native.Finder | None = None
         self._lookups = 0
@@ -77,12 +75,16 @@ class PackedKeys(Sequence[str]):
             TypeError: one is not a str.
             ValueError: UTF-8 has no such word; it holds half a surrogate pair.
         """
+        return cls._packed(words, "strict", source)
+
+    @classmethod
+    def _packed(cls, words: Iterable[str], errors: str, source: str) -> PackedKeys:
         blob, offsets = bytearray(), array("q", [0])
         for position, word in enumerate(words):
             if not isinstance(word, str):
                 raise TypeError(f"keys must be str. Received: {word!r} ({type(word).__name__}) at position {position}.")
             try:
-                blob += word.encode()
+                blob += word.encode("utf-8", errors)
             except UnicodeEncodeError:
                 raise ValueError(
                     f"keys must have a UTF-8 form. Received: {word!r} at position {position}, which holds half a "
@@ -144,19 +146,20 @@ class PackedKeys(Sequence[str]):
             return -1
         if row == -2:
             raise self._damaged()
-        if self._lookups < _FRUGAL_LOOKUPS and self._index is not None and hasattr(mmap, "MADV_DONTNEED"):
+        if self._lookups < FRUGAL_LOOKUPS:
             self._lookups += 1
-            for part in (self._index, self.offsets, self.blob):
-                advise(part, mmap.MADV_DONTNEED)
+            for part in (self.hash_index, self.offsets, self.blob):
+                release(part)
         return row
 
     def find_many(self, words: Iterable[str]) -> NDArray[np.int64]:
         """The first row with each of these keys, or -1: int64, one for each word.
 
         Raises:
-            TypeError, ValueError: as from `from_strings`. FormatError: the index or the offsets are damaged.
+            TypeError: one is not a str. FormatError: the index or the offsets are damaged.
         """
-        packed = words if isinstance(words, PackedKeys) else PackedKeys.from_strings(words)
+        # half a surrogate pair becomes bytes that no key has
+        packed = words if isinstance(words, PackedKeys) else self._packed(words, "surrogatepass", "words")
         rows = self._ready().find_many(packed.blob, packed.offsets)
         if (rows == -2).any():
             raise self._damaged()
@@ -166,7 +169,7 @@ class PackedKeys(Sequence[str]):
         return isinstance(word, str) and self.find(word) >= 0
 
     @property
-    def index(self) -> NDArray[np.uint64]:
+    def hash_index(self) -> NDArray[np.uint64]:
         """The hash index, uint64 (a power of two,), for storing; `keys.hpp` describes it."""
         if self._index is None:
             self._build()
@@ -176,7 +179,8 @@ class PackedKeys(Sequence[str]):
     @property
     def seed(self) -> int:
         """What the index was made with: 0, except for keys that were chosen to collide."""
-        return self._seed if self.index is not None else 0
+        _ = self.hash_index  # finds the seed
+        return self._seed
 
     @property
     def duplicates(self) -> NDArray[np.int64]:
@@ -188,7 +192,7 @@ class PackedKeys(Sequence[str]):
 
     def _ready(self) -> native.Finder:
         if self._finder is None:
-            index = self.index  # first: it sets the seed
+            index = self.hash_index  # first: it sets the seed
             self._finder = native.Finder(self.blob, self.offsets, index, self._seed)
         return self._finder
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+# The mappings that `expect_lookups` was called for.
+_for_lookups: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -23,11 +26,25 @@ def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) else None
 
 
-def advise(array: NDArray[Any], advice: int) -> None:
-    """Give `madvise` an advice about the whole mapping of an array; nothing for an array in memory."""
+def expect_lookups(array: NDArray[Any]) -> None:
+    """Tell the system that a mapped array is read here and there: it then reads no more from the file than is touched.
+
+    Where it expects a sequence it reads as much as 8 MiB around each row. Nothing for an array in memory.
+    """
     mapping = mapping_of(array)
-    if mapping is not None:
-        mapping.madvise(advice)
+    if mapping is not None and hasattr(mmap, "MADV_RANDOM"):
+        mapping.madvise(mmap.MADV_RANDOM)
+        _for_lookups.add(mapping)
+
+
+def release(array: NDArray[Any]) -> None:
+    """Give back the memory of a read-only mapping; its pages are read from the file again when they are needed.
+
+    Nothing for other arrays: a copy-on-write mapping would lose what was written to it.
+    """
+    mapping = mapping_of(array)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED") and memoryview(mapping).readonly:
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -39,15 +56,15 @@ def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator
     mapping = mapping_of(table) if hasattr(mmap, "MADV_SEQUENTIAL") else None
     if mapping is not None:
         mapping.madvise(mmap.MADV_SEQUENTIAL)
-    release = mapping is not None and len(mapping) > memory_bytes() // 2
+    is_large = mapping is not None and len(mapping) > memory_bytes() // 2
     try:
         for start in range(begin, end, rows):
             yield start, table[start : min(start + rows, end)]
-            if mapping is not None and release:
-                mapping.madvise(mmap.MADV_DONTNEED)
+            if is_large:
+                release(table)
     finally:
         if mapping is not None:
-            mapping.madvise(mmap.MADV_NORMAL)
+            mapping.madvise(mmap.MADV_RANDOM if mapping in _for_lookups else mmap.MADV_NORMAL)
 
 
 def memory_bytes() -> int:
