@@ -17,6 +17,7 @@ from fastembed import (
 from fastembed._versions import show_versions
 from fastembed.backend import clear_session
 from fastembed.layers import Embedding
+from fastembed.loading import load_vectors
 from fastembed.models import Sequential
 from fastembed.ops import (
     IndexedSlices,
@@ -33,12 +34,14 @@ from fastembed.ops import (
     set_num_threads,
     set_output_cache,
 )
+from fastembed.vectors import KeyedVectors
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Embedding",
     "IndexedSlices",
+    "KeyedVectors",
     "Sequential",
     "__version__",
     "activations",
@@ -55,6 +58,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_vectors",
     "losses",
     "mask",
     "metrics",
