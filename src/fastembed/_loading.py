@@ -11,8 +11,7 @@ from . import _later_keras, _stored_weights, layers
 from ._stack import Stack
 from .io import FormatError
 from .io.atomic import Path
-from .io.hdf5 import Dataset
-from .io.keras_tables import KerasFile, choose, embeddings, layer_name
+from .io.keras_tables import KerasFile, Table, choose, embeddings
 from .layers.weights import empty_weights
 
 _NOT_COMPILED = "No training configuration found in save file: the model was *not* compiled. Compile it manually."
@@ -133,17 +132,12 @@ def load_embedding(kind: Any, path: Path, name: str | None) -> Any:
         found = file.config()
         configs = [] if found is None else list(_embedding_configs(found[0]))
         candidates = embeddings(tables) or _by_config(tables, configs)
-        if name is None and not candidates:
-            known = ", ".join(f"{place!r} {table.shape}" for place, table in list(tables.items())[:20])
-            raise ValueError(
-                f"{file.name}: the file has no Embedding that is known as one: say which table it is with `name`. "
-                f"Tables: {known or 'none'}."
-            )
         place = choose(file.name, tables, candidates, name)
-        table = tables[place]
+        table, layer_name = tables[place]
         table.check()
         with _naming(file, place), empty_weights(table.num_bytes // table.type.size):
-            layer = _make_embedding(kind, _config_of(configs, place, table), table)
+            config = _config_of(configs, place, layer_name, table.shape)
+            layer = _make_embedding(kind, config or {"name": layer_name}, table.shape)
             layer.build(None)
         table.read(out=layer.embeddings)
     return layer
@@ -167,35 +161,32 @@ def _shape(config: Mapping[str, Any]) -> tuple[Any, Any]:
     return config.get("input_dim"), config.get("output_dim")
 
 
-def _by_config(tables: Mapping[str, Dataset], configs: list[Mapping[str, Any]]) -> dict[str, str]:
+def _by_config(tables: Mapping[str, Table], configs: list[Mapping[str, Any]]) -> list[str]:
     """The tables that have the shape of an Embedding in the config, where each such shape is there once."""
-    shapes = [table.shape for table in tables.values()]
-    wanted = {_shape(config): config for config in configs}
-    return {
-        place: str(wanted[table.shape].get("name", layer_name(place)))  # type: ignore[index]
-        for place, table in tables.items()
-        if table.shape in wanted and shapes.count(table.shape) == 1
-    }
+    shapes = [table.dataset.shape for table in tables.values()]
+    wanted = [_shape(config) for config in configs]
+    return [place for place, shape in zip(tables, shapes, strict=True) if shape in wanted and shapes.count(shape) == 1]
 
 
-def _config_of(configs: list[Mapping[str, Any]], place: str, table: Dataset) -> Mapping[str, Any]:
+def _config_of(
+    configs: list[Mapping[str, Any]], place: str, layer_name: str, shape: tuple[int, ...]
+) -> Mapping[str, Any]:
     """The config of the Embedding that has a table: of its name, else the only one of its shape; else an empty one."""
-    fitting = [config for config in configs if _shape(config) == table.shape]
-    named = [config for config in fitting if config.get("name") in (layer_name(place), *place.split("/"))]
+    fitting = [config for config in configs if _shape(config) == shape]
+    named = [config for config in fitting if config.get("name") in (layer_name, *place.split("/"))]
     chosen = named if len(named) == 1 else fitting
     return chosen[0] if len(chosen) == 1 else {}
 
 
-def _make_embedding(kind: Any, config: Mapping[str, Any], table: Dataset) -> layers.Embedding:
-    size = {"input_dim": table.shape[0], "output_dim": table.shape[1]}
-    plain = {key: config[key] for key in _PLAIN if key in config} or {"name": layer_name(table.path)}
+def _make_embedding(kind: Any, config: Mapping[str, Any], shape: tuple[int, ...]) -> layers.Embedding:
+    plain = {key: config[key] for key in _PLAIN if key in config} | {"input_dim": shape[0], "output_dim": shape[1]}
     objects = {key: config[key] for key in _OBJECTS if config.get(key) is not None}
     try:
-        made = kind.from_config(size | plain | objects)
+        made = kind.from_config(plain | objects)
     except (ValueError, TypeError) as error:
         if not objects:
             raise
-        made = kind.from_config(size | plain)
+        made = kind.from_config(plain)
         warnings.warn(f"The layer was made without its {', '.join(objects)}: {error}", stacklevel=4)
     layer: layers.Embedding = made
     return layer

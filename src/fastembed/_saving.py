@@ -22,7 +22,9 @@ _VERSIONS: dict[str, Any] = {"keras_version": b"2.2.4", "backend": b"tensorflow"
 _LATER_VERSION = "3.15.1"
 
 
-def save_model(model: Any, path: Path, overwrite: bool, include_optimizer: bool, json_value: Callable[..., Any]) -> None:
+def save_model(
+    model: Any, path: Path, overwrite: bool, include_optimizer: bool, json_value: Callable[..., Any]
+) -> None:
     """Write a model to a file; `json_value` gives what JSON has no word for. See `Sequential.save`."""
     name = _name_to_write(model, path, overwrite)
     if name is None:
@@ -185,7 +187,8 @@ def _add_compile_config(config: dict[str, Any], model: Any) -> bool:
         optimizer = _later_keras.write_optimizer(model.optimizer)
     except _later_keras.NotTheSame as error:
         warnings.warn(
-            f"The model is saved without its optimizer: Keras 3 has no {error}. A file whose name ends in .h5 keeps it.",
+            f"The model is saved without its optimizer: Keras 3 has no {error}. A file whose name ends in .h5 keeps "
+            "it.",
             stacklevel=4,
         )
         return False

@@ -92,8 +92,8 @@ def _pairs_by_place(file: KerasFile, model: Stack, prefix: str) -> Iterator[Pair
         found = file.variables(place) or StoredLayer(layer.name, [])
         if len(found.weights) != len(own):
             raise ValueError(
-                f"Layer '{layer.name}' expected {len(own)} variables, but received {len(found.weights)} variables during "
-                f"loading. Expected: {[weight.name for weight in own]}"
+                f"Layer '{layer.name}' expected {len(own)} variables, but received {len(found.weights)} variables "
+                f"during loading. Expected: {[weight.name for weight in own]}"
             )
         yield from _pairs_of(number, layer, own, found)
 
@@ -181,7 +181,8 @@ def restore_optimizer(file: KerasFile, model: Any, grouped: bool, start: float) 
     Args:
         file: the file.
         model: the model, compiled and not trained since.
-        grouped: whether the file has one kind of array after the other, as Keras 2.2.4; else one weight after the other.
+        grouped: whether the file has one kind of array after the other, as in Keras 2.2.4; else one weight's after the
+            other's.
         start: what the arrays begin with where the file has none of them.
     """
     datasets = optimizer_datasets(file)
@@ -203,7 +204,8 @@ def restore_optimizer(file: KerasFile, model: Any, grouped: bool, start: float) 
     model._is_new = False
     for state, arrays in zip(states, by_state, strict=True):
         if arrays or start:
-            state.set_arrays([dataset.read() for dataset in arrays] or [np.full(shape, start) for shape in state.shapes])
+            begun = [np.full(shape, start) for shape in state.shapes]
+            state.set_arrays([dataset.read() for dataset in arrays] or begun)
     for dataset in numbers:
         value = dataset.read()
         if value.dtype.kind in "iu":
@@ -218,21 +220,16 @@ def _by_state(slots: list[Dataset], states: Sequence[TableState], grouped: bool)
     """The arrays of each state, or None if they do not fit."""
     count = len(states)
     kinds = len(states[0].shapes) if states else 0
-    if grouped:
-        found = [[slots[kind * count + i] for kind in range(kinds)] for i in range(count) if len(slots) >= kinds * count]
-        used = kinds * count
-    else:  # the third kind, amsgrad's, comes after the others
-        pairs = min(kinds, 2)
-        used = kinds * count
-        found = [
-            [slots[i * pairs + kind] for kind in range(pairs)] + [slots[count * kind + i] for kind in range(pairs, kinds)]
-            for i in range(count)
-            if len(slots) >= used
-        ]
-    rest = slots[used:]
-    # Keras 2's Adam without amsgrad has arrays of one value in the place of those
-    if len(found) != count or (rest and not (len(rest) == count and all(each.shape == (1,) for each in rest))):
+    rest = slots[kinds * count :]
+    # Keras 2's Adam without amsgrad has arrays of one value in the place of the third kind
+    if len(slots) < kinds * count or (rest and [each.shape for each in rest] != [(1,)] * count):
         return None
+    together = 1 if grouped else min(kinds, 2)  # kinds that alternate; the third, amsgrad's, never does
+    found = [
+        [slots[i * together + kind] for kind in range(together)]
+        + [slots[kind * count + i] for kind in range(together, kinds)]
+        for i in range(count)
+    ]
     for state, arrays in zip(states, found, strict=True):
         if [dataset.shape for dataset in arrays] != state.shapes:
             return None

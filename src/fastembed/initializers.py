@@ -389,8 +389,8 @@ def deserialize(config: Any, custom_objects: _registry.Names | None = None) -> A
     names = {**_LATER_NAMES, **_NAMES} if isinstance(config, dict) else _NAMES
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         # later versions' words for which axes count, which say nothing while they are None
-        arguments = {k: v for k, v in config["config"].items() if k not in ("input_axes", "output_axes") or v is not None}
-        config = config | {"config": arguments}
+        silent = [key for key in ("input_axes", "output_axes") if config["config"].get(key, 0) is None]
+        config = config | {"config": {k: v for k, v in config["config"].items() if k not in silent}}
     return _registry.deserialize(config, names, "initializer", custom_objects)
 
 

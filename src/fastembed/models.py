@@ -185,7 +185,7 @@ class Sequential(GeneratorTrainer):
         return json.dumps(config, default=_json_value, **kwargs)
 
     def save(self, filepath: Path, overwrite: bool = True, include_optimizer: bool = True) -> None:
-        """Write the model to a file: config, weights, how it is compiled and, once it is trained, the optimizer's state.
+        """Write the model to a file: config, weights, how it is compiled and, once trained, the optimizer's state.
 
         Keras 2.2.4 and tf_keras read it, whatever its name; if the name ends in ``.keras``, Keras 3 does. An existing
         file is replaced when the new one is whole. Needs h5py (the extra ``keras``).

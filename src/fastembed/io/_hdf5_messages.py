@@ -18,8 +18,10 @@ ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 12, 16, 17, 21
 
 UNDEFINED = 2**64 - 1  # the address of what there is not
 _MAX_NDIM = 32
-_CLASSES = ("integer", "float", "time", "string", "bit field", "opaque", "compound", "reference", "enumeration")
-_CLASSES += ("variable length", "array", "complex")
+_CLASSES = (
+    *("integer", "float", "time", "string", "bit field", "opaque", "compound", "reference", "enumeration"),
+    *("variable length", "array", "complex"),
+)
 # size: exponent place and bits, fraction bits, bias, of the floats that NumPy has
 _FLOATS = {2: (10, 5, 10, 15), 4: (23, 8, 23, 127), 8: (52, 11, 52, 1023)}
 
@@ -57,7 +59,7 @@ class Attribute(NamedTuple):
 
 def dataspace(data: bytes) -> tuple[int, ...] | None:
     """The shape; None for no elements at all."""
-    version, ndim, flags = struct.unpack_from("<BBB", data)
+    version, ndim = struct.unpack_from("<BB", data)
     if version not in (1, 2):
         raise Malformed(f"the dataspace must be of version 1 or 2. Received: {version}.")
     if ndim > _MAX_NDIM:
@@ -166,7 +168,7 @@ def refuse_dense(data: bytes, what: str, skip: int) -> None:
     """Refuse links or attributes that are kept outside the object header; `skip` bytes follow if a flag is set."""
     place = 2 + (skip if data[1] & 1 else 0)
     if struct.unpack_from("<Q", data, place)[0] != UNDEFINED:
-        raise Malformed(f"the {what} are kept in a fractal heap, which is not read: write the file with the h5py default.")
+        raise Malformed(f"the {what} are in a fractal heap, which is not read: write the file as h5py does by default.")
 
 
 def text(data: bytes) -> str:

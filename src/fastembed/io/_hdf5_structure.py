@@ -1,4 +1,4 @@
-"""The structure of an HDF5 file: superblock, object headers, B-trees and heaps, each read only where the file has it."""
+"""The structure of an HDF5 file: superblock, object headers, B-trees and heaps, read only where the file has them."""
 
 from __future__ import annotations
 

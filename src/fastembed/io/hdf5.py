@@ -55,7 +55,7 @@ class Node:
         return name in self._all_attributes()
 
     def attribute(self, name: str) -> Any:
-        """The value of an attribute: bytes for a string, a list of bytes for several, an array for numbers; or None."""
+        """The value of an attribute: bytes for a string, a list of them for several, an array for numbers; or None."""
         found = self._all_attributes().get(name)
         return None if found is None else self._decode(self._value, found)
 
@@ -90,7 +90,8 @@ class Node:
             raise Malformed(f"the attribute {found.name!r} says that it has {count} values, which it has not.")
         if found.type.kind == "string":
             size = found.type.size
-            values = [found.data[place * size : (place + 1) * size].rstrip(b"\0") for place in range(count if size else 0)]
+            places = range(0, count * size, size) if size else ()
+            values = [found.data[place : place + size].rstrip(b"\0") for place in places]
         elif found.type.kind == "text":
             values = [self._text(found.data[16 * place : 16 * place + 16]) for place in range(count)]
         elif found.type.dtype is not None:
@@ -220,7 +221,7 @@ class Dataset(Node):
         return self._layout.address if self._layout.kind == "contiguous" and self.num_bytes else None
 
     def read(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The values: a new array of native byte order, or `out`, C-contiguous and of this shape, converted to its dtype.
+        """The values: a new array of native byte order, or `out`, C-contiguous and of this shape, in its own dtype.
 
         Raises:
             FormatError: if they are no numbers, or not all there.
@@ -253,7 +254,8 @@ class Dataset(Node):
         flat = out.reshape(-1)
         source, address = self.file.source, self._layout.address
         if out.dtype == dtype:
-            source.read_into(address, memoryview(flat).cast("B"))
+            buffer: Any = flat
+            source.read_into(address, memoryview(buffer).cast("B"))
             return
         with np.errstate(over="ignore"):
             for start in range(0, flat.size, _BLOCK):
@@ -283,4 +285,3 @@ class Dataset(Node):
         elif layout.kind == "chunked":
             self._chunks(self.dtype)
         return self.dtype
-

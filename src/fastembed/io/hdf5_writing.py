@@ -60,20 +60,23 @@ def write_hdf5(path: Path, content: Branch) -> None:
 
 
 def write_archive(path: Path, texts: Mapping[str, bytes], weights_name: str, weights: Branch) -> None:
-    """Write a ZIP archive of texts and of an HDF5 file, stored as they are, whole or not at all; raises as `write_hdf5`."""
+    """Write a ZIP archive of texts and of an HDF5 file, stored as they are; raises as `write_hdf5`."""
     require_h5py()
-    with replacing(path) as (file,), file.naming_the_path():
+    with (
+        replacing(path) as (file,),
+        file.naming_the_path(),
         # a file without a name: nothing of it stays, whatever happens
-        with tempfile.TemporaryFile(dir=os.path.dirname(file.temporary)) as hdf5:
-            _write(hdf5, weights)
-            hdf5.seek(0)
-            with zipfile.ZipFile(file.temporary, "w") as archive:
-                for name, text in texts.items():
-                    with archive.open(zipfile.ZipInfo(name), "w") as member:
-                        member.write(text)
-                with archive.open(zipfile.ZipInfo(weights_name), "w", force_zip64=True) as member:
-                    while block := hdf5.read(_BLOCK):
-                        member.write(block)
+        tempfile.TemporaryFile(dir=os.path.dirname(file.temporary)) as hdf5,
+    ):
+        _write(hdf5, weights)
+        hdf5.seek(0)
+        with zipfile.ZipFile(file.temporary, "w") as archive:
+            for name, text in texts.items():
+                with archive.open(zipfile.ZipInfo(name), "w") as member:
+                    member.write(text)
+            with archive.open(zipfile.ZipInfo(weights_name), "w", force_zip64=True) as member:
+                while block := hdf5.read(_BLOCK):
+                    member.write(block)
 
 
 def _write(target: str | BinaryIO, content: Branch) -> None:

@@ -131,7 +131,7 @@ class Archive:
         parts = name.split("/")
         if name in self._members or "\\" in name or "\0" in name or ":" in name or ".." in parts or not parts[0]:
             raise self.source.error(
-                place, f"a member must have a relative path of its own that stays inside the archive. Received: {name!r}."
+                place, f"a member must have a path of its own, inside the archive. Received: {name!r}."
             )
         return name
 
@@ -148,9 +148,9 @@ class Archive:
         if head[:4] != _LOCAL or source.read(member.header + 30, name_size) != name.encode():
             raise source.error(member.header, f"there must be the header of member {name!r}.")
         if member.method not in (0, 8):
-            raise source.error(member.header, f"member {name!r} is packed by method {member.method}, which is not read.")
+            raise source.error(member.header, f"member {name!r} is packed by method {member.method}: 0 and 8 are read.")
         if place + member.stored > self._directory or (not member.method and member.size != member.stored):
-            raise source.error(place, f"the {member.stored} stored bytes of member {name!r} do not fit into the archive.")
+            raise source.error(place, f"the {member.stored} bytes of member {name!r} do not fit into the archive.")
         if expands_too_much(member.size, member.stored):
             raise source.error(
                 place, f"member {name!r} unpacks {member.stored} bytes to {member.size}, more than {LIMIT}."

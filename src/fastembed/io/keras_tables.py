@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import mmap as mapping
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,13 @@ class StoredLayer(NamedTuple):
 
     name: str
     weights: list[tuple[str, Dataset]]
+
+
+class Table(NamedTuple):
+    """An array of floats with two axes, and the name of the layer that it seems to belong to."""
+
+    dataset: Dataset
+    layer: str
 
 
 class KerasFile:
@@ -104,7 +112,7 @@ class KerasFile:
     # ── weights ──────────────────────────────────────────────────────────────────────────────────
 
     def is_later(self) -> bool:
-        """Whether the weights are laid out as in Keras 3's .weights.h5: by places in the model, not by layers' names."""
+        """Whether the weights are laid out as in Keras 3's .weights.h5: by places in the model, not layers' names."""
         return "layers" in self.root.links or "_layer_checkpoint_dependencies" in self.root.links
 
     def layers(self) -> list[StoredLayer]:
@@ -136,13 +144,17 @@ class KerasFile:
             [(str(number), group.dataset(str(number))) for number in numbers],
         )
 
-    def tables(self) -> dict[str, Dataset]:
+    def tables(self) -> dict[str, Table]:
         """All arrays of floats with two axes but optimizers', by their path in the file."""
-        return {
-            node.path: node
-            for node in self.root.walk()
-            if isinstance(node, Dataset) and len(node.shape) == 2 and _is_float(node) and not _is_optimizers(node.path)
-        }
+        found: dict[str, Table] = {}
+        names: dict[str, str] = {}  # that Keras 3 gives its groups of variables
+        for node in self.root.walk():
+            place, _, last = node.path.rpartition("/")
+            if isinstance(node, Group) and last == "vars" and isinstance(name := node.attribute("name"), bytes):
+                names[node.path] = name.decode("utf-8", "replace")
+            elif isinstance(node, Dataset) and len(node.shape) == 2 and _is_float(node) and not _is_optimizers(place):
+                found[node.path] = Table(node, names.get(place) or _layer_name(node.path))
+        return found
 
 
 def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -153,8 +165,7 @@ def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         OSError: if it is not to be read.
     """
     with KerasFile(path, check=False) as file:
-        tables = file.tables()
-    return {name: (table.shape, table.dtype) for name, table in tables.items() if table.dtype is not None}
+        return {place: (table.dataset.shape, table.dataset.check()) for place, table in file.tables().items()}
 
 
 def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> NDArray[Any]:
@@ -176,22 +187,22 @@ def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> ND
     """
     with KerasFile(path, check=not mmap) as file:
         tables = file.tables()
-        table = tables[choose(file.name, tables, embeddings(tables) or {p: layer_name(p) for p in tables}, name)]
+        table = tables[choose(file.name, tables, embeddings(tables) or list(tables), name)].dataset
         return _mapped(table) if mmap and _is_mappable(table) else table.read()
 
 
-def embeddings(tables: dict[str, Dataset]) -> dict[str, str]:
-    """Those paths that look like an `Embedding`'s, with the layer's name."""
-    return {path: layer_name(path) for path in tables if _is_embeddings(path)}
+def embeddings(tables: Mapping[str, Table]) -> list[str]:
+    """Those paths that look like an `Embedding`'s."""
+    return [place for place in tables if _is_embeddings(place)]
 
 
-def choose(file: str, tables: dict[str, Dataset], candidates: dict[str, str], name: str | None) -> str:
+def choose(file: str, tables: Mapping[str, Table], candidates: Sequence[str], name: str | None) -> str:
     """Return the path of a table: the one named, by path or by layer, or the only candidate.
 
     Args:
         file: what errors call the file.
         tables: all tables by path.
-        candidates: paths among them, with their layers' names.
+        candidates: paths among them that are taken without a name.
         name: which; or None.
 
     Raises:
@@ -199,22 +210,20 @@ def choose(file: str, tables: dict[str, Dataset], candidates: dict[str, str], na
     """
     if name is None:
         if len(candidates) == 1:
-            return next(iter(candidates))
-        found, problem = candidates, f"holds {len(candidates)} tables: say which with `name`."
+            return candidates[0]
+        found, problem = candidates, f"{len(candidates)} tables: say which with `name`"
     else:
-        if "/" + name.strip("/") in tables:
-            return "/" + name.strip("/")
-        named = [path for path in tables if layer_name(path) == name or candidates.get(path) == name]
+        path = "/" + name.strip("/")
+        named = [path] if path in tables else [place for place, table in tables.items() if table.layer == name]
         if len(named) == 1:
             return named[0]
-        found = dict.fromkeys(named, name) or candidates or {path: layer_name(path) for path in tables}
-        problem = f"holds {len(named)} tables of name {name!r}."
-    known = ", ".join(f"{path!r} {tables[path].shape}" for path in list(found)[:20])
-    raise ValueError(f"{file}: the file {problem} Tables: {known or 'none'}.")
+        found, problem = named or candidates or list(tables), f"{len(named) or 'no'} tables of name {name!r}"
+    known = ", ".join(f"{tables[place].layer!r} at {place} {tables[place].dataset.shape}" for place in found[:20])
+    raise ValueError(f"{file}: the file has {problem}. Tables: {known or 'none'}.")
 
 
-def layer_name(path: str) -> str:
-    """The name of the layer in a path such as ``/model_weights/words/words/embeddings:0`` or ``/layers/words/vars/0``."""
+def _layer_name(path: str) -> str:
+    """The layer in a path such as ``/model_weights/words/words/embeddings:0`` or ``/layers/words/vars/0``."""
     parts = path.strip("/").split("/")
     return parts[-3] if len(parts) > 2 and parts[-2] == "vars" else parts[-2] if len(parts) > 1 else parts[0]
 
@@ -222,12 +231,12 @@ def layer_name(path: str) -> str:
 def _is_embeddings(path: str) -> bool:
     parts = path.split("/")
     if parts[-2:-1] == ["vars"]:
-        return "emb" in layer_name(path)
+        return "emb" in _layer_name(path)
     return parts[-1].partition(":")[0] == "embeddings"
 
 
 def _is_optimizers(path: str) -> bool:
-    return path.startswith(("/optimizer/", "/optimizer_weights/"))
+    return path.split("/")[1] in ("optimizer", "optimizer_weights")
 
 
 def _is_float(dataset: Dataset) -> bool:
@@ -251,4 +260,3 @@ def _mapped(table: Dataset) -> NDArray[Any]:
     end = source.start + place + table.num_bytes
     memory = mapping.mmap(source.file.fileno(), end, access=mapping.ACCESS_READ)
     return np.ndarray(table.shape, table.dtype, memory, source.start + place)
-
