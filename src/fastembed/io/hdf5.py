@@ -175,17 +175,19 @@ class Group(Node):
     def walk(self) -> Iterator[Node]:
         """All groups and datasets below this group; a group that is met twice is a FormatError."""
         seen = {self.address}
-        todo = [self]
+        todo = self._children()
         while todo:
-            group = todo.pop()
-            for name in group.links:
-                node = group.child(name)
-                if isinstance(node, Group):
-                    if node.address in seen:
-                        raise node.error("the group lies inside itself, or in two groups.")
-                    seen.add(node.address)
-                    todo.append(node)
-                yield node
+            node = todo.pop()
+            if isinstance(node, Group):
+                if node.address in seen:
+                    raise node.error("the group lies inside itself, or in two groups.")
+                seen.add(node.address)
+                todo += node._children()
+            yield node
+
+    def _children(self) -> list[Node]:
+        """What the names lead to, the first name last."""
+        return [self.child(name) for name in sorted(self.links, reverse=True)]
 
 
 class Dataset(Node):
@@ -271,13 +273,11 @@ class Dataset(Node):
         if layout.kind == "compact":
             if layout.size != size or len(layout.compact) != size:
                 raise self.error(f"shape {self.shape} takes {size} bytes, {len(layout.compact)} are stored.")
-        elif layout.kind == "contiguous" and size:
-            if self._filters:
-                raise self.error("only chunks can be filtered.")
-            if layout.address == UNDEFINED or layout.size != size:
-                stored = 0 if layout.address == UNDEFINED else layout.size
+        elif layout.kind == "contiguous":
+            stored = 0 if layout.address == UNDEFINED else layout.size
+            if stored != size or self._filters:
                 raise self.error(f"shape {self.shape} takes {size} bytes, {stored} are stored.")
-            if layout.address + size > self.file.source.size:
+            if size and layout.address + size > self.file.source.size:
                 raise self.error(
                     f"{size} bytes from byte {layout.address} on lie outside the {self.file.source.size} bytes that "
                     "there are."
