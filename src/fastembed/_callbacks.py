@@ -15,6 +15,14 @@ from ._progress import ProgressBar
 Logs = dict[str, Any]
 
 
+def known_mode(mode: str, kind: str) -> str:
+    """Return a mode that callbacks know, ``"auto"`` with a warning for another one."""
+    if mode in ("auto", "min", "max"):
+        return mode
+    warnings.warn(f"{kind} {mode} is unknown, fallback to auto mode.", RuntimeWarning, stacklevel=3)
+    return "auto"
+
+
 class Callback:
     """Base of all callbacks: override what is to happen at a moment of training.
 

@@ -303,6 +303,11 @@ class TableState:
 
     # ── state in and out ─────────────────────────────────────────────────────────────────────────
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of what `arrays` gives."""
+        return [self.weight.shape if self._width == self._dim else (self._rows,)] * self._states
+
     def arrays(self) -> list[NDArray[np.float32]]:
         """Copies of the state's arrays, each of the weight's shape, with nothing owed."""
         self.settle()

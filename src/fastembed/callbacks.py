@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger
+from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger, known_mode
+from ._checkpoint import ModelCheckpoint
 
 __all__ = [
     "BaseLogger",
@@ -21,6 +22,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "TerminateOnNaN",
@@ -72,7 +74,7 @@ class EarlyStopping(Callback):
         self.best: Any = None
         self.wait = 0
         self.stopped_epoch = 0
-        mode = _known_mode(mode, "EarlyStopping mode")
+        mode = known_mode(mode, "EarlyStopping mode")
         self.monitor_op: Any = np.greater if mode == "max" or (mode == "auto" and "acc" in monitor) else np.less
         self.min_delta = min_delta if self.monitor_op is np.greater else -min_delta
 
@@ -197,7 +199,7 @@ class ReduceLROnPlateau(Callback):
         self.min_delta = min_delta
         self.cooldown = cooldown
         self.min_lr = min_lr
-        mode = _known_mode(mode, "Learning Rate Plateau Reducing mode")
+        mode = known_mode(mode, "Learning Rate Plateau Reducing mode")
         self.mode = mode
         self._rises = mode == "max" or (mode == "auto" and "acc" in monitor)
         self.on_train_begin()
@@ -361,13 +363,6 @@ class TqdmLogger(Callback):
 
     def _show(self, logs: Logs) -> None:
         self._bar.set_postfix({name: f"{logs[name]:.4g}" for name in self.params["metrics"] if name in logs})
-
-
-def _known_mode(mode: str, kind: str) -> str:
-    if mode in ("auto", "min", "max"):
-        return mode
-    warnings.warn(f"{kind} {mode} is unknown, fallback to auto mode.", RuntimeWarning, stacklevel=3)
-    return "auto"
 
 
 def _warn_missing(who: str, name: str, logs: Logs) -> None:

@@ -387,6 +387,10 @@ def serialize(initializer: Any) -> _registry.Config | str | None:
 def deserialize(config: Any, custom_objects: _registry.Names | None = None) -> Any:
     """Make an initializer from its config, later Keras versions' included; names in `custom_objects` win over ours."""
     names = {**_LATER_NAMES, **_NAMES} if isinstance(config, dict) else _NAMES
+    if isinstance(config, dict) and isinstance(config.get("config"), dict):
+        # later versions' words for which axes count, which say nothing while they are None
+        silent = [key for key in ("input_axes", "output_axes") if config["config"].get(key, 0) is None]
+        config = config | {"config": {k: v for k, v in config["config"].items() if k not in silent}}
     return _registry.deserialize(config, names, "initializer", custom_objects)
 
 

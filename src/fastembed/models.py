@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from . import _registry, _summary, layers
 from ._generator_training import GeneratorTrainer
 from ._progress import ProgressBar
+from .io.atomic import Path
 from .layers import Embedding
 from .training import check_batch_size
 
-__all__ = ["Sequential", "model_from_config", "model_from_json"]
+__all__ = ["Sequential", "load_model", "model_from_config", "model_from_json", "save_model"]
 
 
 class Sequential(GeneratorTrainer):
@@ -182,6 +183,83 @@ class Sequential(GeneratorTrainer):
             "backend": "tensorflow",
         }
         return json.dumps(config, default=_json_value, **kwargs)
+
+    def save(self, filepath: Path, overwrite: bool = True, include_optimizer: bool = True) -> None:
+        """Write the model to a file: config, weights, how it is compiled and, once trained, the optimizer's state.
+
+        Keras 2.2.4 and tf_keras read it, whatever its name; if the name ends in ``.keras``, Keras 3 does. An existing
+        file is replaced when the new one is whole. Needs h5py (the extra ``keras``).
+
+        Args:
+            filepath: of the file.
+            overwrite: whether an existing file is replaced without asking; else `input` asks.
+            include_optimizer: whether how it is compiled, and the optimizer's state, are written.
+
+        Raises:
+            ImportError: if there is no h5py.
+            ValueError: if the model is not built, or Keras 3 has no such layer.
+            OSError: if the file cannot be written; an existing one is then as it was.
+        """
+        from . import _saving  # here and in what follows: needed by few
+
+        _saving.save_model(self, filepath, overwrite, include_optimizer, _json_value)
+
+    def save_weights(self, filepath: Path, overwrite: bool = True) -> None:
+        """Write the weights to a file, in Keras 2.2.4's layout or, if its name ends in ``.weights.h5``, in Keras 3's.
+
+        Every Keras reads the former. Arguments and errors are those of `save`.
+        """
+        from . import _saving
+
+        _saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(
+        self, filepath: Path, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
+    ) -> None:
+        """Copy the weights of a file of any Keras version, of weights alone or of a whole model, into the layers.
+
+        Args:
+            filepath: of a .h5, .weights.h5 or .keras file.
+            by_name: whether layers of the same name receive weights, and others none; default False: layers with
+                weights receive them in their order, whatever their names are (in files of Keras 3's layout: by class
+                and order).
+            skip_mismatch: with `by_name`, whether weights that do not fit are left out with a warning.
+            reshape: kept for Keras, where convolutions alone use it.
+
+        Raises:
+            ValueError: if the weights do not fit; none has changed then.
+            FormatError: if the file is damaged or of another kind; none has changed then.
+            OSError: if it is not to be read.
+        """
+        from . import _loading
+
+        _loading.load_weights(self, filepath, by_name, skip_mismatch)
+
+
+def save_model(model: Sequential, filepath: Path, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Write a model to a file: ``model.save(filepath, overwrite, include_optimizer)``."""
+    model.save(filepath, overwrite, include_optimizer)
+
+
+def load_model(filepath: Path, custom_objects: _registry.Names | None = None, compile: bool = True) -> Any:
+    """Make the `Sequential` that a file of any Keras version holds, compiled and with the optimizer's state.
+
+    Nothing in the file is executed, no other file is opened, and what it claims of sizes is checked against it first.
+
+    Args:
+        filepath: of a .h5 or .keras file of a whole model, of Keras 2.2.4, tf_keras, Keras 3 or fastembed.
+        custom_objects: your own layers, losses, metrics and optimizers by name; they win over ours.
+        compile: whether the model is compiled if the file says how; if it does not, or says what Keras 2.2.4 cannot
+            do, that is a warning.
+
+    Raises:
+        FormatError: if the file is damaged or of another kind, has weights alone, or a layer or an argument that is
+            unknown; the text names the file and the place.
+        OSError: if it is not to be read.
+    """
+    from . import _loading
+
+    return _loading.load_model(filepath, _make, custom_objects, compile)
 
 
 def model_from_json(json_string: str, custom_objects: _registry.Names | None = None) -> Any:

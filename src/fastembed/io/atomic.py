@@ -18,13 +18,18 @@ _NO_FOLDER_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
 
 
 class AtomicFile:
-    """One file being written under a temporary name; made by `replacing`, which also finishes it."""
+    """One file being written under a temporary name; made by `replacing`, which also finishes it.
+
+    Attributes:
+        path: what it will be called.
+        temporary: what it is called until then, for writers that open files by themselves.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = check_path(path)
         # A rename would replace a symbolic link itself: write beside the file that it points to.
         self._target = os.path.realpath(self.path)
-        self._temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"
+        self.temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"
         self._fd = -1
         self._left_to_rename = False
 
@@ -32,11 +37,11 @@ class AtomicFile:
         """Append all of `data`, in as many system calls as that takes."""
         rest = memoryview(data).cast("B")
         while rest.nbytes:
-            with self._naming_the_path():
+            with self.naming_the_path():
                 rest = rest[os.write(self._fd, rest) :]
 
     def _open(self) -> None:
-        with self._naming_the_path():
+        with self.naming_the_path():
             try:
                 before = os.stat(self._target)
             except FileNotFoundError:
@@ -46,21 +51,21 @@ class AtomicFile:
                 raise OSError(kind, "Is a directory" if kind == errno.EISDIR else "Not a regular file")
             self._left_to_rename = True
             # never more open to others than the file it replaces, not even while it is being written
-            self._fd = os.open(self._temporary, _FLAGS, 0o666 if before is None else before.st_mode & 0o600)
+            self._fd = os.open(self.temporary, _FLAGS, 0o666 if before is None else before.st_mode & 0o600)
             if before is not None and hasattr(os, "fchmod"):
                 with contextlib.suppress(PermissionError):
                     os.fchown(self._fd, before.st_uid, before.st_gid)
                 os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
 
     def _finish(self) -> None:
-        with self._naming_the_path():
+        with self.naming_the_path():
             os.fsync(self._fd)
             fd, self._fd = self._fd, -1
             os.close(fd)
 
     def _publish(self) -> None:
-        with self._naming_the_path():
-            os.replace(self._temporary, self._target)
+        with self.naming_the_path():
+            os.replace(self.temporary, self._target)
             self._left_to_rename = False
             sync_folder(os.path.dirname(self._target))
 
@@ -70,11 +75,11 @@ class AtomicFile:
                 os.close(self._fd)
         if self._left_to_rename:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
+                os.unlink(self.temporary)
 
     @contextlib.contextmanager
-    def _naming_the_path(self) -> Iterator[None]:
-        """An error of the system names the file that the caller asked for, not the temporary one or none."""
+    def naming_the_path(self) -> Iterator[None]:
+        """Within, an error of the system names the file that the caller asked for, not the temporary one or none."""
         try:
             yield
         except OSError as error:

@@ -17,7 +17,7 @@ def in_old_words(config: Mapping[str, Any]) -> dict[str, Any]:
         old["dtype"] = old["dtype"]["config"]["name"]
     if "batch_shape" in old:
         old["batch_input_shape"] = old.pop("batch_shape")
-    for key in ("quantization_config", "ragged", "optional"):
+    for key in ("quantization_config", "ragged", "optional", "keepdims", "lora_rank", "lora_alpha"):
         if key in old and not old[key]:
             del old[key]
     return old

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
+from ..io.atomic import Path
 from ..ops import IndexedSlices, embedding_grad, gather
 from ..ops._check import whole_ids
 from ..ops._tables import new_table
@@ -18,7 +19,7 @@ from ._pretrained import pretrained_table
 from .input_spec import Shape, as_shape
 from .layer import Layer
 from .step import Step
-from .weights import Weight, check_weights
+from .weights import Weight, check_weights, draw_seed
 
 
 class Embedding(Layer):
@@ -138,7 +139,7 @@ class Embedding(Layer):
         initializer = self.embeddings_initializer
         if self._initial_weights is not None:
             check_weights(self.name, self._initial_weights, [shape])
-            _draw_seed(initializer)
+            draw_seed(initializer)
             initializer = (_Given if self._holds_given else _CopyOf)(self._initial_weights[0])
         self._table = self.add_weight(
             "embeddings",
@@ -291,6 +292,28 @@ class Embedding(Layer):
         sample = [size if length is None else length for length, size in zip(lengths, input_shape[1:], strict=True)]
         return (input_shape[0], *sample, self.output_dim)
 
+    @classmethod
+    def from_keras_file(cls, path: Path, name: str | None = None) -> Any:
+        """Make the layer, built and with its table, from a Keras file of any version::
+
+            layer = Embedding.from_keras_file("model.h5")
+
+        The model may be of any kind, nested, and of layers that are unknown here. `mask_zero`, `trainable` and the
+        other arguments come along where the file has a config.
+
+        Args:
+            path: of a .h5, .weights.h5 or .keras file.
+            name: of the layer, or the table's path in the file; needed if there are several.
+
+        Raises:
+            ValueError: if there are several and no name, none, or none of that name; the text lists what there is.
+            FormatError: if the file is damaged or of another kind.
+            OSError: if it is not to be read.
+        """
+        from .._loading import load_embedding  # here and not at the top: needed by few
+
+        return load_embedding(cls, path, name)
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again, without its table."""
         return super().get_config() | {
@@ -333,13 +356,6 @@ class _Given(_CopyOf):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
         table: NDArray[np.float32] = self.table
         return table
-
-
-def _draw_seed(initializer: Any) -> None:
-    # Keras fills a table also where `weights=` replaces it, which draws an unseeded initializer's seed: what a
-    # program draws from np.random after that must not differ.
-    if isinstance(initializer, initializers.Initializer) and getattr(initializer, "seed", 0) is None:
-        np.random.randint(10**7)
 
 
 def _lengths(input_length: int | Sequence[int | None]) -> Shape:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,37 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
 from ..ops import embedding_grad
+from ..ops._tables import new_table
+
+# How many more values may be made where a file's weights will replace them, in a list of one; None elsewhere.
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)
+
+
+@contextlib.contextmanager
+def empty_weights(limit: int) -> Iterator[None]:
+    """Within, layers make their weights without values, for a file's to replace them.
+
+    Args:
+        limit: how many values a file has; layers that want more of them are an error before memory is taken.
+
+    Raises:
+        ValueError: within, if layers want more.
+    """
+    token = _left.set([limit])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def draw_seed(initializer: Any) -> None:
+    """Draw the seed that an unseeded initializer would.
+
+    Keras fills a table also where other values replace it: what a program draws from np.random after that must not
+    differ.
+    """
+    if isinstance(initializer, initializers.Initializer) and getattr(initializer, "seed", 0) is None:
+        np.random.randint(10**7)
 
 
 @dataclass(eq=False)
@@ -129,6 +163,9 @@ class WeightOwner:
         """
         _check_table_dtype(dtype, self.name)
         initializer = initializers.get(initializer)
+        left = _left.get()
+        if left is not None:
+            initializer = _WithoutValues(initializer, f"{self.name}/{name}", left)
         # An Initializer makes a new array; any other callable may hand out one that somebody else holds.
         as_array = np.asarray if isinstance(initializer, initializers.Initializer) else np.array
         value: NDArray[np.float32] = as_array(initializer(tuple(shape)), np.float32, order="C")
@@ -218,6 +255,22 @@ def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[
     for array, shape in zip(given, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(f"Layer weight shape {shape} not compatible with provided weight shape {array.shape}")
+
+
+class _WithoutValues(initializers.Initializer):
+    """Makes weight `name` in the place of an initializer, and takes its values off the number that is `left`."""
+
+    def __init__(self, initializer: Any, name: str, left: list[int]) -> None:
+        self.initializer = initializer
+        self.name = name
+        self.left = left
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
+        draw_seed(self.initializer)
+        self.left[0] -= math.prod(shape)
+        if self.left[0] < 0:
+            raise ValueError(f"Weight {self.name} of shape {tuple(shape)} has more values than the file.")
+        return new_table(shape)
 
 
 def _check_table_dtype(dtype: Any, layer_name: str) -> None:

@@ -1,0 +1,255 @@
+"""io.hdf5: what h5py writes comes back as it is, and no file makes anything but a FormatError."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastembed.io import FormatError, hdf5
+from fastembed.io._source import Source
+
+from .hdf5_files import HARMFUL, LOOP, TABLE, VALUES, claim_shape, weights, write
+
+h5py = pytest.importorskip("h5py")
+SCALE = int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+SAMPLES = Path(__file__).parent.parent / "keras" / "data" / "samples"
+
+
+def opened(path: Path) -> hdf5.Group:
+    return hdf5.root(Source.of_bytes(path.read_bytes(), path.name))
+
+
+def first_layer(root: hdf5.Group) -> np.ndarray[Any, Any]:
+    """What a reader of Keras's weights reads."""
+    if not root.strings("layer_names"):
+        raise root.error("there are no weights of Keras here: neither 'layer_names' nor 'model_weights'.")
+    layer = root.group(root.strings("layer_names")[0])
+    return layer.dataset(layer.strings("weight_names")[0]).read()
+
+
+ARRAYS = [
+    np.arange(12, dtype=np.float32).reshape(3, 4),
+    np.arange(5, dtype=">f8"),
+    np.arange(5, dtype=np.float16),
+    np.array(7, np.int64),
+    np.arange(6, dtype="<u2").reshape(1, 2, 3),
+    np.array(-3, np.int8),
+    np.empty((0, 3), np.float32),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda a: f"{a.dtype.str}{a.shape}")
+def test_read_gives_what_h5py_wrote(tmp_path: Path, array: np.ndarray[Any, Any]) -> None:
+    def fill(file: Any) -> None:
+        file["a/b/c"] = array
+
+    found = opened(write(tmp_path / "a.h5", fill)).dataset("a/b/c")
+    assert (found.shape, found.dtype, found.path) == (array.shape, array.dtype, "/a/b/c")
+    read = found.read()
+    np.testing.assert_array_equal(read, array)
+    assert read.dtype == array.dtype.newbyteorder("=")
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_read_gives_chunks(tmp_path: Path, compression: str | None, shuffle: bool) -> None:
+    array = np.random.default_rng(0).standard_normal((37, 11)).astype(np.float32)
+
+    def fill(file: Any) -> None:
+        file.create_dataset("t", data=array, chunks=(8, 4), compression=compression, shuffle=shuffle)
+
+    np.testing.assert_array_equal(opened(write(tmp_path / "a.h5", fill)).dataset("t").read(), array)
+
+
+def test_read_gives_compact_values(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple((6, 2))
+        made = h5py.h5d.create(file.id, b"t", h5py.h5t.IEEE_F32LE, space, layout)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, VALUES)
+
+    np.testing.assert_array_equal(opened(write(tmp_path / "a.h5", fill)).dataset("t").read(), VALUES)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
+def test_read_converts_into_out(tmp_path: Path, dtype: str) -> None:
+    def fill(file: Any) -> None:
+        file["t"] = VALUES.astype(dtype)
+
+    out = np.empty((6, 2), np.float32)
+    assert opened(write(tmp_path / "a.h5", fill)).dataset("t").read(out) is out
+    np.testing.assert_array_equal(out, VALUES)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_groups_of_either_kind_are_read(tmp_path: Path, libver: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
+        for name in "bca":
+            file[f"g/{name}"] = VALUES
+        file["g"].attrs["x"] = b"text"
+    root = opened(tmp_path / "a.h5")
+    assert sorted(root.group("g").links) == ["a", "b", "c"]
+    assert root.group("g").attribute("x") == b"text"
+    np.testing.assert_array_equal(root.dataset("g/a").read(), VALUES)
+
+
+def test_many_names_are_read(tmp_path: Path) -> None:
+    names = [f"layer_{number}" for number in range(1000)]
+
+    def fill(file: Any) -> None:
+        for number, name in enumerate(names):
+            file[name] = np.float32(number)
+
+    root = opened(write(tmp_path / "a.h5", fill))
+    assert sorted(root.links) == sorted(names)
+    assert root.dataset("layer_777").read() == 777
+
+
+def test_fractal_heap_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        for number in range(20):
+            file[f"x{number}"] = VALUES
+    with pytest.raises(FormatError) as caught:
+        _ = opened(tmp_path / "a.h5").links
+    assert str(caught.value) == (
+        "a.h5: /: the links are in a fractal heap, which is not read: write the file as h5py does by default."
+    )
+
+
+ATTRIBUTES = [
+    (b"bytes", b"bytes"),
+    ("Wörter", "Wörter".encode()),
+    (np.bytes_(b"fixed"), b"fixed"),
+    ([b"a", b"bcd"], [b"a", b"bcd"]),
+    (["a", "bcd"], [b"a", b"bcd"]),
+    (b"", b""),
+    (b"x" * 100_000, b"x" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), ATTRIBUTES, ids=lambda v: repr(v)[:20])
+def test_attribute_gives_strings(tmp_path: Path, value: Any, expected: Any) -> None:
+    def fill(file: Any) -> None:
+        file.attrs["a"] = value
+
+    assert opened(write(tmp_path / "a.h5", fill)).attribute("a") == expected
+
+
+def test_attribute_gives_numbers_and_none(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        file.attrs["a"] = np.array([1.5, 2.5])
+        file.attrs["empty"] = np.empty(0)
+
+    root = opened(write(tmp_path / "a.h5", fill))
+    assert list(root.attribute("a")) == [1.5, 2.5]
+    assert root.attribute("b") is None
+    assert root.strings("empty") == root.strings("b") == []
+
+
+def test_strings_joins_split_lists(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        file.attrs["names0"] = [b"a", b"b"]
+        file.attrs["names1"] = [b"c"]
+
+    assert opened(write(tmp_path / "a.h5", fill)).strings("names") == ["a", "b", "c"]
+
+
+def test_get_follows_names_alone(tmp_path: Path) -> None:
+    root = opened(write(tmp_path / "a.h5", weights))
+    assert root.get("/embedding//embedding/") is not None
+    for path in ("..", "../embedding", "embedding/../embedding", ".", "x", f"embedding/{TABLE}/x"):
+        assert root.get(path) is None
+    with pytest.raises(FormatError) as caught:
+        root.group("../../etc")
+    assert str(caught.value) == "a.h5: /: there must be a group '../../etc'."
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_harmful_file_is_refused(tmp_path: Path, name: str) -> None:
+    content, text = HARMFUL[name]
+    path = write(tmp_path / "a.h5", content)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(FormatError) as caught:
+        first_layer(opened(path))
+    assert str(caught.value).startswith("a.h5: ")
+    assert str(caught.value).endswith(text)
+
+
+def test_walk_refuses_group_inside_itself(tmp_path: Path) -> None:
+    with pytest.raises(FormatError) as caught:
+        list(opened(write(tmp_path / "a.h5", LOOP)).walk())
+    assert str(caught.value) == "a.h5: /embedding/again: the group lies inside itself, or in two groups."
+
+
+def test_read_refuses_lies_about_shape(tmp_path: Path) -> None:
+    for new in ((6, 3), (2**40, 2**20), (2**63, 2**63), (0, 2), (5, 2)):
+        path = write(tmp_path / "a.h5", weights)
+        claim_shape(path, (6, 2), new)
+        with pytest.raises(FormatError) as caught:
+            first_layer(opened(path))
+        size = 4 * new[0] * new[1]
+        assert str(caught.value).endswith(f"embeddings:0: shape {new} takes {size} bytes, 48 are stored.")
+
+
+def test_root_refuses_other_files() -> None:
+    for data, text in (
+        (b"", "byte 0: an HDF5 file begins with b'\\x89HDF\\r\\n\\x1a\\n'. Received: an empty file."),
+        (b"PK\3\4", "byte 0: an HDF5 file begins with b'\\x89HDF\\r\\n\\x1a\\n'. Received: b'PK\\x03\\x04'."),
+        (hdf5.SIGNATURE, "byte 8: 1 bytes from here on lie outside the 8 bytes that there are."),
+        (hdf5.SIGNATURE + b"\7", "byte 0: the superblock must be of version 0 to 3. Received: 7."),
+    ):
+        with pytest.raises(FormatError, match=re.escape(text)) as caught:
+            hdf5.root(Source.of_bytes(data, "x"))
+        assert str(caught.value) == f"x: {text}"
+
+
+def test_truncated_file_is_refused_at_every_length() -> None:
+    data = (SAMPLES / "k224_embedding_weights.h5").read_bytes()
+    for length in range(0, len(data), 7):
+        with pytest.raises(FormatError):
+            first_layer(hdf5.root(Source.of_bytes(data[:length], "x")))
+
+
+class Counting(io.BytesIO):
+    """A file that notes how much is read."""
+
+    total = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.total += len(data)
+        return data
+
+
+def test_damaged_files_give_format_errors_in_bounds() -> None:
+    """Each of these is a whole model of Keras with some of its bytes changed."""
+    for sample in ("k224_embedding_rmsprop.h5", "k315_embedding.weights.h5"):
+        data = (SAMPLES / sample).read_bytes()
+        used = [place for place, byte in enumerate(data) if byte]
+        chosen = random.Random(sample)
+        for _ in range(400 * SCALE):
+            damaged = bytearray(data)
+            for _ in range(chosen.choice([1, 1, 2, 4])):
+                place = chosen.choice(used)
+                damaged[place] = chosen.choice([0, 1, 255, damaged[place] ^ 1 << chosen.randrange(8)])
+            file = Counting(bytes(damaged))
+            started = time.perf_counter()
+            try:
+                for node in hdf5.root(Source(file, "x")).walk():
+                    for name in ("weight_names", "layer_names", "model_config", "name"):
+                        node.attribute(name)
+                    if isinstance(node, hdf5.Dataset):
+                        node.read()
+            except FormatError as error:
+                assert str(error).startswith("x: ")
+            assert file.total < 12 * len(data) + 70_000
+            assert time.perf_counter() - started < 5
