@@ -12,6 +12,7 @@ from fastembed import (
     models,
     ops,
     optimizers,
+    preprocessing,
     regularizers,
 )
 from fastembed._versions import show_versions
@@ -33,6 +34,7 @@ from fastembed.ops import (
     set_num_threads,
     set_output_cache,
 )
+from fastembed.tables import load_table, save_table
 
 __version__ = "0.1.0"
 
@@ -55,6 +57,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_table",
     "losses",
     "mask",
     "metrics",
@@ -62,7 +65,9 @@ __all__ = [
     "num_threads",
     "ops",
     "optimizers",
+    "preprocessing",
     "regularizers",
+    "save_table",
     "scatter_add",
     "set_num_threads",
     "set_output_cache",
