@@ -189,7 +189,7 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
         save(path, t=TABLE, other=TABLE.astype(np.float16))
         goods.append(path.read_bytes())
     refused = 0
-    for i in range(2000):
+    for i in range(1000):
         raw = bytearray(goods[i % 2])
         for _ in range(generator.randint(1, 4)):
             raw[generator.randrange(len(raw))] = generator.randrange(256)
@@ -201,4 +201,4 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         except ValueError as error:
             assert "none is named 't'" in str(error)  # noqa: PT017
-    assert refused > 800
+    assert refused > 400

@@ -6,6 +6,7 @@ Only members that are stored or deflated are read, as `np.savez` and `np.savez_c
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import zipfile
 import zlib
@@ -61,7 +62,7 @@ def read_table(
         chosen = choose(_tables(headers), name, shown)
         header = headers[chosen]
         place = f"{shown}: {chosen}{_SUFFIX}: "
-        with _member(archive, chosen + _SUFFIX) as file:
+        with archive.open(chosen + _SUFFIX) as file:
             read_header(file, place[:-2], archive.getinfo(chosen + _SUFFIX).file_size)
             table = floats.read_floats(
                 file, (header.shape[0], header.shape[1]), header.dtype.str, np.dtype(dtype), place, header.fortran_order
@@ -75,7 +76,7 @@ def verify(path: Path) -> None:
     """Compare the checksum of every array; raises as `read_table`."""
     with _archive(path) as (archive, shown):
         for name in _headers(archive, shown):
-            with _member(archive, name + _SUFFIX) as file:
+            with archive.open(name + _SUFFIX) as file:
                 while file.read(floats.BLOCK_BYTES):
                     pass
 
@@ -91,6 +92,11 @@ def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                 yield archive, shown
         except FormatError:
             raise
+        except OSError as error:
+            # a member that claims to begin before the file does
+            if error.errno != errno.EINVAL:
+                raise
+            raise FormatError(f"{shown}: the archive is damaged: it points out of the file.") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError, RuntimeError) as error:
             raise FormatError(f"{shown}: the archive is damaged: {error or type(error).__name__}.") from None
 
@@ -135,21 +141,9 @@ def _headers(archive: zipfile.ZipFile, path: str) -> dict[str, Header]:
                 f"{place}{info.compress_size:,} bytes claim to hold {info.file_size:,}: more than {_MAX_RATIO} times "
                 "as many are not unpacked. Save such an array uncompressed, with np.savez."
             )
-        with _member(archive, info.filename) as file:
+        with archive.open(info) as file:
             headers[name] = read_header(file, place[:-2], info.file_size)
     return headers
-
-
-@contextlib.contextmanager
-def _member(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
-    try:
-        with archive.open(name) as file:
-            yield file
-    except OSError as error:
-        # a member that claims to begin before the file does
-        if error.errno is not None:
-            raise FormatError(f"{archive.filename}: {ascii(name)}: the archive is damaged: {error.strerror}.") from None
-        raise
 
 
 def _tables(headers: dict[str, Header]) -> dict[str, tuple[tuple[int, ...], str]]:

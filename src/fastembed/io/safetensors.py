@@ -31,6 +31,7 @@ _DTYPES: dict[str, tuple[int, str]] = {
     "C64": (64, "complex64"), "F8_E4M3": (8, "float8_e4m3"), "F8_E5M2": (8, "float8_e5m2"),
     "F8_E8M0": (8, "float8_e8m0"), "F6_E2M3": (6, "float6_e2m3"), "F6_E3M2": (6, "float6_e3m2"), "F4": (4, "float4"),
 }  # fmt: skip
+_NOT_NUMPYS = {floats.BFLOAT16, *(name for bits, name in _DTYPES.values() if name.startswith("float") and bits <= 8)}
 _WRITTEN = {"float16": "F16", "float32": "F32", "float64": "F64", floats.BFLOAT16: "BF16"}
 _TABLE_DTYPES = tuple(_WRITTEN)
 _KEYS = {"dtype", "shape", "data_offsets"}
@@ -102,7 +103,7 @@ def read_tensor(path: Path, name: str) -> NDArray[Any]:
         tensor = _read_header(file, shown).get(name)
         if tensor is None:
             raise FormatError(f"{shown}: holds no tensor named {name!r}.")
-        if tensor.dtype == floats.BFLOAT16 or tensor.dtype.startswith(("float8", "float6", "float4")):
+        if tensor.dtype in _NOT_NUMPYS:
             raise FormatError(f"{shown}: {name!r}: NumPy has no {tensor.dtype}.")
         return map_array(file, tensor.start, tensor.shape, np.dtype(tensor.dtype).newbyteorder("<"))
 
