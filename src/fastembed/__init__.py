@@ -18,6 +18,7 @@ from fastembed import (
 from fastembed._versions import show_versions
 from fastembed.backend import clear_session
 from fastembed.layers import Embedding
+from fastembed.loading import load_vectors
 from fastembed.models import Sequential
 from fastembed.ops import (
     IndexedSlices,
@@ -35,12 +36,14 @@ from fastembed.ops import (
     set_output_cache,
 )
 from fastembed.tables import load_table, save_table
+from fastembed.vectors import KeyedVectors
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Embedding",
     "IndexedSlices",
+    "KeyedVectors",
     "Sequential",
     "__version__",
     "activations",
@@ -58,6 +61,7 @@ __all__ = [
     "initializers",
     "layers",
     "load_table",
+    "load_vectors",
     "losses",
     "mask",
     "metrics",

@@ -63,8 +63,7 @@ def load_table(
     elif kind == DIRECTORY:
         table = importlib.import_module("fastembed.io.directory").read_table(path, name=name, mmap=mmap)
     else:
-        loaded = importlib.import_module("fastembed.loading").load_vectors(path, name=name, mmap=mmap, verbose=0)
-        table = loaded.vectors
+        table = importlib.import_module("fastembed.loading").load_vectors(path, name=name, verbose=False).vectors
     return np.ascontiguousarray(table, dtype=wanted)
 
 

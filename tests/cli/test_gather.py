@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed._cli import gather, main, progress
+from fastembed import _meter as progress
+from fastembed._cli import gather, main
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -131,6 +131,8 @@ def test_kernels_import_the_words_only_where_they_are_needed() -> None:
     assert ours
     for line in ours:
         assert line.startswith("    "), f"not inside a function: {line}"
+        if line.strip() == "from fastembed._native import kernels":  # for its threads
+            continue
         found = re.fullmatch(r"\s+from fastembed\.ops import ((\w+, )*\w+)", line)
         assert found is not None, line
         assert set(found[1].split(", ")) <= {"_check", "_threads", "_bags", "_slices"}, line

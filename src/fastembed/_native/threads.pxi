@@ -51,3 +51,8 @@ cdef inline int _run(Body body, void* job, ptrdiff_t blocks, ptrdiff_t work, int
     with nogil:
         finished = pool_run(body, job, blocks, threads, work >= WAKE_BYTES, interrupted)
     return 0 if finished else -1
+
+
+def run_capsule():
+    """`_run` for the other modules of the cellar, so that a process has one pool of threads."""
+    return PyCapsule_New(<void*>_run, "fastembed._native.run", NULL)

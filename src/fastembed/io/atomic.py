@@ -62,7 +62,7 @@ class AtomicFile:
         with self._naming_the_path():
             os.replace(self._temporary, self._target)
             self._left_to_rename = False
-            _sync_folder(os.path.dirname(self._target))
+            sync_folder(os.path.dirname(self._target))
 
     def _discard(self) -> None:
         if self._fd != -1:
@@ -123,7 +123,7 @@ def check_path(path: Path) -> str:
     return name
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Make a rename in the folder survive a power cut, where the system has a way to do so."""
     if os.name != "posix":
         return

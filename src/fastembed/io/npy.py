@@ -16,13 +16,13 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io._error import FormatError
-from fastembed.io.atomic import AtomicFile, Path, check_path
+from fastembed.io.atomic import Path, check_path
 
 _MAGIC = b"\x93NUMPY"
 # A header of plain numbers with 32 dimensions of 19 digits each stays below this.
@@ -32,6 +32,13 @@ _MAX_BYTES = 2**63 - 1
 _PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c(?:8|16))")
 # Everything a header of plain numbers is made of. A text of other things never reaches the parser.
 _TOKENS = re.compile(r"""(?:'[^'\\\n]*'|"[^"\\\n]*"|True|False|None|[-\d\s{}()\[\],:])*""")
+
+
+class Writer(Protocol):
+    """What bytes go to: an `AtomicFile`, or one that also counts or hashes them."""
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append all of `data`."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def flat_chunks(array: NDArray[Any], length: int) -> Iterator[tuple[int, NDArray
             mapping.madvise(mmap.MADV_DONTNEED)
 
 
-def write_header(file: AtomicFile, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+def write_header(file: Writer, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     """Begin a C-ordered .npy file of this shape and dtype; `file.write` takes the elements from there on."""
     header = io.BytesIO()
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))

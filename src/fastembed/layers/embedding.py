@@ -14,6 +14,7 @@ from ..ops import IndexedSlices, embedding_grad, gather
 from ..ops._check import whole_ids
 from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
+from ._pretrained import pretrained_table
 from .input_spec import Shape, as_shape
 from .layer import Layer
 from .step import Step
@@ -81,6 +82,49 @@ class Embedding(Layer):
         # What `__call__` may gather at once: nothing, or ids whose samples have this shape (None: any).
         self._direct = False
         self._direct_shape: Shape | None = None
+        self._holds_given = False  # whether the given table itself is to be the layer's
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained: Any,
+        *,
+        trainable: bool = False,
+        mask_zero: bool = False,
+        tensor: str | None = None,
+        **kwargs: Any,
+    ) -> Embedding:
+        """Return a layer, built, with a table that there is already; it is copied once, in blocks::
+
+            layer = Embedding.from_pretrained("glove.safetensors")
+            layer = Embedding.from_pretrained(vectors, mask_zero=True)
+
+        Args:
+            pretrained: numbers (V, D), mapped ones too; a `KeyedVectors`, or gensim's; or the path of a file that
+                `load_table` reads.
+            trainable, mask_zero, kwargs: as for `Embedding`.
+            tensor: which table of a file that holds several; default None, its only one.
+
+        Raises:
+            TypeError: `pretrained` is no such thing, or ``weights=`` is given too.
+            ValueError: it has not two dimensions, or `tensor` comes without a path. As from `load_table`, for a path.
+        """
+        if "weights" in kwargs:
+            raise TypeError("`from_pretrained` takes the table as `pretrained`: `weights` must be left out.")
+        table = pretrained_table(pretrained, tensor)
+        return cls.holding(table, trainable=trainable, mask_zero=mask_zero, **kwargs)
+
+    @classmethod
+    def holding(cls, table: NDArray[np.float32], **kwargs: Any) -> Embedding:
+        """Return a layer, built, whose table is this very array: float32 (V, D), C-contiguous, which nobody else uses.
+
+        Training writes to it, unless ``trainable=False``. `kwargs` as for `Embedding`.
+        """
+        layer = cls(table.shape[0], table.shape[1], **kwargs)
+        layer._initial_weights = [table]
+        layer._holds_given = True
+        layer.build(None)
+        return layer
 
     def build(self, input_shape: Any) -> None:
         """Make the table, from ``weights=`` where given; a second call changes nothing. `input_shape` is not used.
@@ -95,7 +139,7 @@ class Embedding(Layer):
         if self._initial_weights is not None:
             check_weights(self.name, self._initial_weights, [shape])
             _draw_seed(initializer)
-            initializer = _CopyOf(self._initial_weights[0])
+            initializer = (_Given if self._holds_given else _CopyOf)(self._initial_weights[0])
         self._table = self.add_weight(
             "embeddings",
             shape,
@@ -280,6 +324,14 @@ class _CopyOf(initializers.Initializer):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
         table = new_table(shape)
         table[...] = self.table
+        return table
+
+
+class _Given(_CopyOf):
+    """A table that is the layer's own from now on."""
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
+        table: NDArray[np.float32] = self.table
         return table
 
 

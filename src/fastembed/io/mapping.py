@@ -1,0 +1,81 @@
+"""What a mapped array tells the system about how it will be read, and walks over tables larger than the memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The mappings that `expect_lookups` was called for.
+_for_lookups: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:
+    """The mapping that an array lies in, `np.memmap` included; None for an array in memory."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return base if isinstance(base, mmap.mmap) else None
+
+
+def expect_lookups(array: NDArray[Any]) -> None:
+    """Tell the system that a mapped array is read here and there: it then reads no more from the file than is touched.
+
+    Where it expects a sequence it reads as much as 8 MiB around each row. Nothing for an array in memory.
+    """
+    mapping = mapping_of(array)
+    if mapping is not None and hasattr(mmap, "MADV_RANDOM"):
+        mapping.madvise(mmap.MADV_RANDOM)
+        _for_lookups.add(mapping)
+
+
+def release(array: NDArray[Any]) -> None:
+    """Give back the memory of a read-only mapping; its pages are read from the file again when they are needed.
+
+    Nothing for other arrays: a copy-on-write mapping would lose what was written to it.
+    """
+    mapping = mapping_of(array)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED") and memoryview(mapping).readonly:
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Give rows [begin, end) of a table in blocks of at most `rows`, as pairs of a first row and a view.
+
+    A mapped table is read ahead of the reader. One of more than half of the memory is also released behind, so that
+    walking through it does not push everything else out.
+    """
+    mapping = mapping_of(table) if hasattr(mmap, "MADV_SEQUENTIAL") else None
+    if mapping is not None:
+        mapping.madvise(mmap.MADV_SEQUENTIAL)
+    is_large = mapping is not None and len(mapping) > memory_bytes() // 2
+    try:
+        for start in range(begin, end, rows):
+            yield start, table[start : min(start + rows, end)]
+            if is_large:
+                release(table)
+    finally:
+        if mapping is not None:
+            mapping.madvise(mmap.MADV_RANDOM if mapping in _for_lookups else mmap.MADV_NORMAL)
+
+
+def memory_bytes() -> int:
+    """The memory that this process may use: the machine's, or less where a container's limit says so."""
+    limits = []
+    if hasattr(os, "sysconf"):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUP_LIMITS:
+        try:
+            with open(path, encoding="ascii") as file:
+                limits.append(int(file.read()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return min(limits, default=2**63 - 1)

@@ -1,0 +1,184 @@
+"""Regular files opened for reading: as they are, or the content of a gzip, bz2, xz or zip file, as a stream.
+
+Told apart by content, never by name. A stream ends in a FormatError where the compressed data is damaged, cut off, or
+gives so much more than its own size that it can only be meant to fill the memory or the disk.
+"""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from types import TracebackType
+from typing import IO, Any, BinaryIO
+
+from fastembed.io._error import FormatError
+from fastembed.io.atomic import Path, check_path
+
+# Word vectors as text compress to a third or a half; the most that gzip can do is 1,032.
+_MAX_RATIO = 100
+_FREE_BYTES = 4 * 2**20
+# Python's zipfile takes about ten times the size of a zip's directory in memory.
+_MAX_DIRECTORY = 2**20
+_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, without a buffer, if it is a regular one.
+
+    Raises:
+        OSError: the file is missing, a directory, not a regular file, or not to be read.
+        ValueError: the path holds a NUL character.
+    """
+    name = check_path(path)
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    if os.path.isdir(name):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", name)
+    fd = os.open(name, flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "Not a regular file", name)
+    return os.fdopen(fd, "rb", buffering=0)
+
+
+class Stream:
+    """The bytes of a file, decompressed if need be; a context manager.
+
+    `label` names it in errors; `size` is that of the file, or of a zip's member, as it lies there; `length` that of the
+    content where it is known before reading, else None (a zip's own word for it is not believed).
+    """
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.label = os.fsdecode(path)
+        self._file = open_regular(path)
+        self._archive: zipfile.ZipFile | None = None
+        self._content: IO[bytes] | None = None
+        self._base = 0
+        self._given = 0
+        self.size = os.fstat(self._file.fileno()).st_size
+        self.length: int | None = None
+        try:
+            self._open(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        for opened in (self._content, self._archive, self._file):
+            if opened is not None:
+                opened.close()
+
+    def consumed(self) -> int:
+        """How many of `size` bytes were read so far."""
+        return max(0, min(self.size, self._file.tell() - self._base))
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer from its start; fewer bytes than it holds only at the end of the content."""
+        if self._content is None:
+            return self._fill(self._file, buffer)
+        try:
+            count = self._fill(self._content, buffer)
+        except _DAMAGE as error:
+            if isinstance(error, OSError) and error.errno:
+                raise OSError(error.errno, error.strerror, self.label) from error
+            raise FormatError(
+                f"{self.label}: near byte {self._file.tell():,}: the compressed data is damaged or cut off: {error}"
+            ) from error
+        self._given += count
+        if self._given > _FREE_BYTES + _MAX_RATIO * self.consumed():
+            raise FormatError(
+                f"{self.label}: near byte {self._file.tell():,}: {self.consumed():,} compressed bytes gave more than "
+                f"{_MAX_RATIO} times as many: it is not read, as a bomb would be made so. "
+                "Decompress it with another program if you trust it."
+            )
+        return count
+
+    @staticmethod
+    def _fill(source: Any, buffer: memoryview) -> int:
+        done = 0
+        while done < len(buffer):
+            count = source.readinto(buffer[done:])
+            if not count:
+                break
+            done += count
+        return done
+
+    def _open(self, name: str | None) -> None:
+        start = self._file.read(10)
+        self._file.seek(0)
+        if start[:4] in (b"PK\3\4", b"PK\5\6"):
+            self._open_member(name)
+            return
+        if name is not None:
+            raise ValueError(f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}.")
+        if start[:3] == b"\x1f\x8b\x08":
+            self._content = gzip.GzipFile(fileobj=self._file)
+        elif start[:3] == b"BZh" and start[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
+            self._content = bz2.BZ2File(self._file)
+        elif start[:6] == b"\xfd7zXZ\0":
+            self._content = lzma.LZMAFile(self._file)
+        else:
+            self.length = self.size
+
+    def _open_member(self, name: str | None) -> None:
+        self._check_directory()
+        try:
+            self._archive = zipfile.ZipFile(self._file)
+        except (*_DAMAGE, UnicodeDecodeError) as error:
+            raise FormatError(f"{self.label}: the zip's directory is damaged or cut off: {error}") from error
+        members = [m for m in self._archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+        chosen = members if name is None else [member for member in members if member.filename == name]
+        if len(chosen) != 1:
+            self._refuse_members(members, chosen, name)
+        member = chosen[0]
+        self.label = f"{self.label}: {member.filename}"
+        if member.flag_bits & 1:
+            raise FormatError(f"{self.label}: the file in the zip is encrypted.")
+        try:
+            self._content = self._archive.open(member)
+        except (*_DAMAGE, RuntimeError) as error:
+            raise FormatError(f"{self.label}: cannot be read from the zip: {error}") from error
+        self.size, self._base = min(member.compress_size, self.size), self._file.tell()
+
+    def _refuse_members(self, members: list[zipfile.ZipInfo], chosen: list[zipfile.ZipInfo], name: str | None) -> None:
+        if not members:
+            raise FormatError(f"{self.label}: the zip holds no file.")
+        if name is not None and chosen:
+            raise FormatError(f"{self.label}: the zip holds {len(chosen)} files of the name {name!r}.")
+        names = ", ".join(repr(member.filename[:100]) for member in members[:20])
+        names += f" and {len(members) - 20} more" if len(members) > 20 else ""
+        if name is None:
+            raise ValueError(f"{self.label}: the zip holds {len(members)} files; choose one with `name`: {names}.")
+        raise ValueError(f"{self.label}: the zip holds no file of the name {name!r}. It holds: {names}.")
+
+    def _check_directory(self) -> None:
+        """FormatError when the zip's directory is too large to be given to zipfile, which reads all of it."""
+        tail = min(self.size, 2**16 + 22)
+        self._file.seek(-tail, os.SEEK_END)
+        end = self._file.read(tail)
+        self._file.seek(0)
+        place = end.rfind(b"PK\5\6")
+        directory = int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
+        wide = end.rfind(b"PK\6\6", 0, max(place, 0))
+        if wide >= 0:
+            directory = max(directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
+        if directory > _MAX_DIRECTORY:
+            raise FormatError(
+                f"{self.label}: the zip's directory takes {directory:,} bytes; at most {_MAX_DIRECTORY:,} are read."
+            )

@@ -1,0 +1,186 @@
+"""fastembed.load_vectors: what it takes, warns of and refuses; its memory, and Ctrl-C."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastembed
+from fastembed.io import FormatError
+from fastembed.vectors import KeyedVectors
+
+CONTENT = b"the 1 2\nof 3 4\n"
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    place = tmp_path / "vectors.txt"
+    place.write_bytes(CONTENT)
+    return place
+
+
+def test_load_vectors_gives_keyed_vectors(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vectors = fastembed.load_vectors(path)
+    assert type(vectors) is KeyedVectors
+    assert vectors.index_to_key == ["the", "of"]
+    assert vectors["of"].tolist() == [3, 4]
+    assert "off" not in vectors
+    np.testing.assert_array_equal(vectors.vectors, [[1, 2], [3, 4]])
+    assert fastembed.load_vectors(str(path), dtype=np.float32, limit=np.int64(1)).index_to_key == ["the"]  # type: ignore[arg-type]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_load_vectors_reports_coverage(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fastembed.load_vectors(path, vocab={"of": 1, "nothing": 2}).index_to_key == ["of"]
+    assert capsys.readouterr() == ("", "found 1 of 2 words\n")
+    fastembed.load_vectors(path, vocab=["of"], verbose=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_load_vectors_shows_progress_when_asked(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    fastembed.load_vectors(path, verbose=True)
+    assert capsys.readouterr().err.startswith("\r100%  15 of 15 B")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (b"the 5 6\n", "1 row has a word that came before; the first vector of each word is kept. The first such row is "
+                       "3: 'the'."),
+        (b"of 5 6\nthe 5 6\n", "2 rows have words that came before; the first vector of each word is kept. The first "
+                               "such row is 3: 'of'."),
+    ],
+)  # fmt: skip
+def test_load_vectors_warns_of_words_that_come_again(path: Path, more: bytes, words: str) -> None:
+    path.write_bytes(CONTENT + more)
+    with pytest.warns(UserWarning) as caught:
+        vectors = fastembed.load_vectors(path)
+    assert [str(warning.message) for warning in caught] == [f"{path}: {words}"]
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(vectors.vectors, [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "words"),
+    [
+        ({"format": "text"}, ValueError, "`format` must be one of 'auto', 'glove', 'word2vec', 'fasttext', "
+                                         "'word2vec-binary'. Received: 'text'."),
+        ({"errors": "surrogateescape"}, ValueError, "`errors` must be one of 'strict', 'replace', 'ignore'. Received: "
+                                                    "'surrogateescape'."),
+        ({"dtype": "float16"}, ValueError, "`dtype` must be 'float32', which is what tables are. Received: 'float16'."),
+        ({"verbose": "yes"}, ValueError, "`verbose` must be True, False or 'auto'. Received: 'yes'."),
+        ({"limit": 0}, ValueError, "`limit` must be at least 1, or None for all rows. Received: 0."),
+        ({"limit": True}, TypeError, "`limit` must be an integer. Received: True (bool)."),
+        ({"vocab": "the"}, TypeError, "`vocab` must be an iterable of words, not one str. Received: 'the'."),
+        ({"vocab": ["the", 3]}, TypeError, "`vocab` must be an iterable of str. Received: 3 in it."),
+    ],
+)  # fmt: skip
+def test_load_vectors_refuses_arguments(path: Path, kwargs: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as caught:
+        fastembed.load_vectors(path, **kwargs)
+    assert str(caught.value) == words
+
+
+def test_load_vectors_refuses_to_map(path: Path) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        fastembed.load_vectors(path, mmap=True)
+    assert str(caught.value) == (
+        "`mmap=True` needs a file that holds the table as it is in memory, which files of word vectors do not. "
+        f"Convert it once: load_vectors({str(path)!r}).save(folder); KeyedVectors.load(folder) is mapped."
+    )
+
+
+def test_load_vectors_raises_format_error_that_is_a_value_error(path: Path) -> None:
+    path.write_bytes(CONTENT + b"a 1 nan\n")
+    with pytest.raises(FormatError) as caught:
+        fastembed.load_vectors(path)
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value) == f"{path}: line 3, number 2: a vector's numbers are finite. Received: 'nan'."
+
+
+# ── memory and signals ───────────────────────────────────────────────────────────────────────────
+
+PEAK = """
+import sys
+import fastembed
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+before = peak()
+try:
+    size = fastembed.load_vectors(sys.argv[1]).vectors.nbytes
+except ValueError:
+    size = 0
+print(peak() - before, size / 2**20)
+"""
+
+
+def peak_of(path: Path) -> tuple[float, float]:
+    """Megabytes by which loading a file raises the process's peak, and those of the table."""
+    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    before, table = map(float, done.stdout.split())
+    return before, table
+
+
+@linux
+def test_load_vectors_takes_little_more_than_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    row = b" -0.12345" * 300 + b"\n"
+    path.write_bytes(b"".join(b"word%d" % k + row for k in range(20_000)))  # 54 MB of text, 23 MB of table
+    for place in (path, tmp_path / "vectors.gz"):
+        peak, table = peak_of(place) if place.exists() else (0.0, 23.0)
+        assert peak < table + 40
+
+
+@linux
+@pytest.mark.parametrize(
+    "content",
+    [b"2 3\n", b"999999999 300\nthe 1 2\n", b"x" * 20_000_000, b"a 1 2\n" + b"b 1\n", gzip.compress(bytes(100_000_000))],
+    ids=["short", "huge header", "one line", "ragged", "bomb"],
+)
+def test_load_vectors_takes_little_for_malformed_files(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(content)
+    started = time.monotonic()
+    peak, _ = peak_of(path)
+    assert peak < 16 + 2 * len(content) / 2**20
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("packed", [False, True])
+def test_load_vectors_is_interrupted_at_once(tmp_path: Path, packed: bool) -> None:
+    row = b" 0.25" * 100 + b"\n"
+    content = b"".join(b"word%d" % k + row for k in range(100_000))  # 50 MB
+    path = tmp_path / "vectors"
+    path.write_bytes(gzip.compress(content, 1) if packed else content)
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threads = threading.active_count()
+    timer = threading.Timer(0.02, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            fastembed.load_vectors(path)
+    assert time.monotonic() - sent[0] < 0.2
+    timer.join()
+    assert threading.active_count() == threads
+    assert len(fastembed.load_vectors(path, limit=10)) == 10
