@@ -12,6 +12,7 @@ from fastembed import (
     models,
     ops,
     optimizers,
+    preprocessing,
     regularizers,
 )
 from fastembed._versions import show_versions
@@ -34,6 +35,7 @@ from fastembed.ops import (
     set_num_threads,
     set_output_cache,
 )
+from fastembed.tables import load_table, save_table
 from fastembed.vectors import KeyedVectors
 
 __version__ = "0.1.0"
@@ -58,6 +60,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_table",
     "load_vectors",
     "losses",
     "mask",
@@ -66,7 +69,9 @@ __all__ = [
     "num_threads",
     "ops",
     "optimizers",
+    "preprocessing",
     "regularizers",
+    "save_table",
     "scatter_add",
     "set_num_threads",
     "set_output_cache",

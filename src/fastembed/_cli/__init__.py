@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fastembed._cli import bench, demo, gather, info
+from fastembed._cli import bench, convert, demo, embed, gather, info, lookup, neighbors, plot
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(args.command, f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except MemoryError as error:
         return _complain(args.command, f"out of memory. {error}".strip(), 2)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, ImportError) as error:
         return _complain(args.command, str(error), 2)
 
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastembed", description="Look up the rows of embedding tables.")
     parser.add_argument("--version", action="version", version=f"fastembed {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for command in (demo, gather, info, bench):
+    for command in (demo, info, convert, lookup, neighbors, embed, plot, gather, bench):
         name = command.__name__.rpartition(".")[2]
         command.add_arguments(
             commands.add_parser(

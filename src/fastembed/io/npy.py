@@ -63,7 +63,7 @@ class Header:
 def inspect_npy(path: Path) -> Header:
     """The checked header of a .npy file; raises what `open_npy` raises."""
     with _open(path) as file:
-        return _read_header(file, os.fsdecode(path))
+        return read_header(file, os.fsdecode(path), file_size(file))
 
 
 def open_npy(path: Path) -> NDArray[Any]:
@@ -84,15 +84,23 @@ def open_npy(path: Path) -> NDArray[Any]:
         ValueError: the path holds a NUL character.
     """
     with _open(path) as file:
-        header = _read_header(file, os.fsdecode(path))
-        order: Any = "F" if header.fortran_order else "C"
-        if header.num_bytes == 0:
-            # nothing to map, and mmap refuses a length of 0
-            array: NDArray[Any] = np.empty(header.shape, header.dtype, order)
-            array.flags.writeable = False
-            return array
-        mapping = mmap.mmap(file.fileno(), header.offset + header.num_bytes, access=mmap.ACCESS_READ)
-    return np.ndarray(header.shape, header.dtype, mapping, header.offset, order=order)
+        header = read_header(file, os.fsdecode(path), file_size(file))
+        return map_array(file, header.offset, header.shape, header.dtype, header.fortran_order)
+
+
+def map_array(
+    file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], fortran_order: bool = False
+) -> NDArray[Any]:
+    """Map a part of a file, which is known to be that long, as a read-only array."""
+    order: Any = "F" if fortran_order else "C"
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if num_bytes == 0:
+        # nothing to map, and mmap refuses a length of 0
+        array: NDArray[Any] = np.empty(shape, dtype, order)
+        array.flags.writeable = False
+        return array
+    mapping = mmap.mmap(file.fileno(), offset + num_bytes, access=mmap.ACCESS_READ)
+    return np.ndarray(shape, dtype, mapping, offset, order=order)
 
 
 def flat_chunks(array: NDArray[Any], length: int) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -126,6 +134,7 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
 
 
 def _open(path: Path) -> BinaryIO:
+    """Open a regular file for reading; an OSError for whatever else stands at the path."""
     name = check_path(path)
     # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -138,8 +147,13 @@ def _open(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
-def _read_header(file: BinaryIO, name: str) -> Header:
-    size = os.fstat(file.fileno()).st_size
+def file_size(file: BinaryIO) -> int:
+    """The bytes of an open file."""
+    return os.fstat(file.fileno()).st_size
+
+
+def read_header(file: BinaryIO, name: str, size: int) -> Header:
+    """The checked header of the .npy file of `size` bytes that begins where `file` stands; `name` is for errors."""
     start = file.read(8)
     if start[:6] != _MAGIC:
         found = "an empty file" if not start else f"{start[:6]!r}"

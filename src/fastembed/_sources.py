@@ -1,0 +1,46 @@
+"""Any file that holds vectors and words, opened as `KeyedVectors`: what the command line's commands begin with."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+from fastembed.io import static_embedding
+from fastembed.io._error import FormatError
+from fastembed.io.atomic import Path
+from fastembed.io.detect import DIRECTORY, SAFETENSORS, STATIC, WORDS, detect
+
+if TYPE_CHECKING:
+    from fastembed.vectors import KeyedVectors
+
+
+def open_vectors(path: Path, name: str | None = None) -> KeyedVectors:
+    """Open a file or folder with words: mapped where it can be, else read.
+
+    Args:
+        path: of word vectors as text or binary, of our own folder, of a static-embedding model's folder, or of a
+            safetensors file with a tokenizer.json beside it.
+        name: which table or file, where there are several.
+
+    Raises:
+        FormatError: the content is not what its format demands, or there are no words.
+        ValueError: there are several tables and no `name`, or none of it.
+        OSError: something is missing or not to be read.
+    """
+    from fastembed.io.keys import PackedKeys
+    from fastembed.vectors import KeyedVectors
+
+    kind = detect(path)
+    if kind == DIRECTORY:
+        return KeyedVectors.load(path)
+    if kind == WORDS:
+        loaded: KeyedVectors = importlib.import_module("fastembed.loading").load_vectors(path, name=name)
+        return loaded
+    shown = os.fsdecode(path)
+    if kind not in (STATIC, SAFETENSORS):
+        raise FormatError(f"{shown}: holds tables and no words ({kind}).")
+    table, tokens = static_embedding.read_static(path, name=name, mmap=True)
+    if tokens is None:
+        raise FormatError(f"{shown}: holds no words, and no {static_embedding.TOKENIZER} lies beside it.")
+    return KeyedVectors(table, PackedKeys.from_strings(tokens, shown))

@@ -1,0 +1,71 @@
+"""Stored floats of any width into a table, a block at a time: no copy of the table's size beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastembed.io._error import FormatError
+
+# NumPy has no bfloat16: the upper half of a float32, which travels as an integer of 16 bits.
+BFLOAT16 = "bfloat16"
+BLOCK_BYTES = 2**22
+
+
+def read_floats(
+    file: BinaryIO, shape: tuple[int, int], stored: str, dtype: np.dtype[Any], place: str, fortran_order: bool = False
+) -> NDArray[Any]:
+    """Read a table from where `file` stands.
+
+    Args:
+        file: may be a stream.
+        shape: (V, D).
+        stored: the dtype in the file, such as '<f4' or '|i1', or 'bfloat16' (little-endian).
+        dtype: of the result, a float.
+        place: begins the error's text.
+        fortran_order: whether columns follow each other in the file.
+
+    Returns:
+        A new C-contiguous array.
+
+    Raises:
+        FormatError: the file ends too early; a finite number is infinite in `dtype`.
+    """
+    rows, columns = shape
+    table: NDArray[Any] = np.empty(shape, dtype)
+    raw = np.dtype("<u2" if stored == BFLOAT16 else stored)
+    for target in _pieces(table, max(1, BLOCK_BYTES // raw.itemsize), fortran_order):
+        if raw == dtype and target.flags.c_contiguous:
+            _read_exactly(file, target, place)
+            continue
+        block = np.empty(target.shape, raw)
+        _read_exactly(file, block, place)
+        if stored == BFLOAT16:
+            block = (block.astype(np.uint32) << 16).view(np.float32)
+        with np.errstate(over="raise"):
+            try:
+                target[...] = block
+            except FloatingPointError:
+                raise FormatError(f"{place}a number of {np.dtype(block.dtype).name} is too large for {dtype}.") from None
+    return table
+
+
+def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[NDArray[Any]]:
+    """1-D parts of the table, of at most `length` elements, in the order of the file."""
+    lines = iter(table.T) if fortran_order else iter((table.reshape(-1),))
+    for line in lines:
+        for start in range(0, len(line), length):
+            yield line[start : start + length]
+
+
+def _read_exactly(file: BinaryIO, into: NDArray[Any], place: str) -> None:
+    rest = memoryview(into).cast("B")
+    while rest.nbytes:
+        # a stream decompresses what it is asked for in one piece
+        count: int = file.readinto(rest[:BLOCK_BYTES])  # type: ignore[attr-defined]
+        if not count:
+            raise FormatError(f"{place}the file ends {rest.nbytes:,} bytes too early.")
+        rest = rest[count:]

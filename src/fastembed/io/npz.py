@@ -1,0 +1,154 @@
+"""NumPy's .npz files: zip archives of .npy files, read without unpickling or extracting anything.
+
+Only members that are stored or deflated are read, as `np.savez` and `np.savez_compressed` write them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fastembed.io import floats
+from fastembed.io._error import FormatError
+from fastembed.io.atomic import Path
+from fastembed.io.choice import choose
+from fastembed.io.npy import Header, file_size, read_header
+from fastembed.io.npy import _open as open_file
+
+_SUFFIX = ".npy"
+# The list of members is parsed into Python objects many times its size; 10,000 arrays take half of this.
+_MAX_DIRECTORY = 2**20
+# Deflate packs at most 1032 to 1, floats of a trained table hardly 2 to 1: past this a small file fills the memory.
+_MAX_RATIO = 100
+_FREE_BYTES = 2**24
+
+
+def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The name of each array of 2 dimensions and floats, with its shape and dtype.
+
+    Raises:
+        FormatError: the file is not a whole .npz file of plain arrays; names the path and the member.
+        OSError: the file is missing, a directory, not a regular file, or not to be read.
+    """
+    with _archive(path) as (archive, name):
+        return _tables(_headers(archive, name))
+
+
+def read_table(
+    path: Path, *, name: str | None = None, mmap: bool = False, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Read a table (V, D) of floats.
+
+    Args:
+        path: of the file.
+        name: of the array; None for the only table.
+        mmap: no difference: arrays in an archive are not aligned, and may be compressed.
+        dtype: of the result: float16, float32 or float64.
+
+    Raises:
+        ValueError: there are several tables and no `name`, or none of it.
+        FormatError, OSError: as `list_tables`, and when a checksum is wrong.
+    """
+    with _archive(path) as (archive, shown):
+        headers = _headers(archive, shown)
+        chosen = choose(_tables(headers), name, shown)
+        header = headers[chosen]
+        place = f"{shown}: {chosen}{_SUFFIX}: "
+        with archive.open(chosen + _SUFFIX) as file:
+            read_header(file, place[:-2], archive.getinfo(chosen + _SUFFIX).file_size)
+            table = floats.read_floats(
+                file, (header.shape[0], header.shape[1]), header.dtype.str, np.dtype(dtype), place, header.fortran_order
+            )
+            # the checksum is compared at the end
+            file.read(1)
+            return table
+
+
+def verify(path: Path) -> None:
+    """Compare the checksum of every array; raises as `read_table`."""
+    with _archive(path) as (archive, shown):
+        for name in _headers(archive, shown):
+            with archive.open(name + _SUFFIX) as file:
+                while file.read(floats.BLOCK_BYTES):
+                    pass
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
+    """The opened archive and its path; whatever `zipfile` says of a damaged one becomes a FormatError."""
+    shown = os.fsdecode(path)
+    with open_file(path) as file:
+        check_directory(file, shown)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive, shown
+        except FormatError:
+            raise
+        except OSError as error:
+            # a member that claims to begin before the file does
+            if error.errno != errno.EINVAL:
+                raise
+            raise FormatError(f"{shown}: the archive is damaged: it points out of the file.") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError, RuntimeError) as error:
+            raise FormatError(f"{shown}: the archive is damaged: {error or type(error).__name__}.") from None
+
+
+def check_directory(file: BinaryIO, path: str) -> None:
+    """Refuse a zip archive that is cut off, or whose list of members would take much memory."""
+    size = file_size(file)
+    tail_start = max(0, size - 2**16 - 22)
+    file.seek(tail_start)
+    tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 22:
+        raise FormatError(f"{path}: byte {size}: a zip archive ends with the list of its members: this is none, or is truncated.")
+    length = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if end >= 20 and tail[end - 20 : end - 16] == b"PK\6\7":
+        # an archive past 4 GB has a second, wider record of its end
+        wide_start = int.from_bytes(tail[end - 12 : end - 4], "little")
+        file.seek(min(wide_start, size))
+        length = int.from_bytes(file.read(56)[40:48], "little")
+    if length > _MAX_DIRECTORY:
+        raise FormatError(
+            f"{path}: byte {tail_start + end}: the list of members takes at most {_MAX_DIRECTORY} bytes. "
+            f"Received: {length}."
+        )
+    file.seek(0)
+
+
+def _headers(archive: zipfile.ZipFile, path: str) -> dict[str, Header]:
+    """The checked header of each member."""
+    headers: dict[str, Header] = {}
+    for info in archive.infolist():
+        place = f"{path}: {ascii(info.filename)}: "
+        name = info.filename.removesuffix(_SUFFIX)
+        if name == info.filename or info.filename.startswith(("/", "\\")) or ".." in info.filename or "\0" in name:
+            raise FormatError(f"{place}a .npz file holds arrays by name, each ending in .npy.")
+        if name in headers:
+            raise FormatError(f"{place}the archive holds this name twice.")
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FormatError(f"{place}the array is encrypted, or compressed by another method than deflate.")
+        if info.file_size > max(_FREE_BYTES, _MAX_RATIO * info.compress_size):
+            raise FormatError(
+                f"{place}{info.compress_size:,} bytes claim to hold {info.file_size:,}: more than {_MAX_RATIO} times "
+                "as many are not unpacked. Save such an array uncompressed, with np.savez."
+            )
+        with archive.open(info) as file:
+            headers[name] = read_header(file, place[:-2], info.file_size)
+    return headers
+
+
+def _tables(headers: dict[str, Header]) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {
+        name: (header.shape, header.dtype.name)
+        for name, header in headers.items()
+        if len(header.shape) == 2 and header.dtype.kind == "f"
+    }

@@ -1,0 +1,188 @@
+"""Static-embedding models: a table in a safetensors file and the words of its rows in the tokenizer.json beside it.
+
+The layouts are those that model2vec 0.10 and the StaticEmbedding of sentence-transformers 6.2 write, and any other
+safetensors file with a tokenizer.json beside it. Nothing else of the folder is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastembed.io import detect, floats, safetensors
+from fastembed.io._error import FormatError
+from fastembed.io.atomic import Path, check_path
+from fastembed.io.choice import choose
+from fastembed.io.npy import _open as open_file
+from fastembed.io.npy import file_size, map_array
+
+TOKENIZER = "tokenizer.json"
+# Names of the table in the two layouts.
+_NAMES = ("embeddings", "embedding.weight")
+# The largest in use, of a quarter of a million tokens, take 35 MB.
+_MAX_TOKENIZER = 2**28
+
+
+def find_files(path: Path) -> tuple[str, str | None]:
+    """The safetensors file at a path, or of a model's folder, and the tokenizer.json beside it or None.
+
+    Raises:
+        FormatError: a folder holds no model.safetensors in a known place.
+    """
+    name = check_path(path)
+    if os.path.isdir(name):
+        found = [file for file in detect.STATIC_FILES if os.path.isfile(os.path.join(name, file))]
+        if not found:
+            raise FormatError(f"{name}: a folder of a static-embedding model holds {' or '.join(detect.STATIC_FILES)}.")
+        name = os.path.join(name, found[0])
+    tokenizer = os.path.join(os.path.dirname(name), TOKENIZER)
+    return name, tokenizer if os.path.exists(tokenizer) else None
+
+
+def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The tables of the safetensors file, as `safetensors.list_tables`."""
+    return safetensors.list_tables(find_files(path)[0])
+
+
+def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> NDArray[Any]:
+    """The table (V, D) float32 with a row for each token; as `read_static`, without the tokens."""
+    return read_static(path, name=name, mmap=mmap)[0]
+
+
+def read_static(
+    path: Path, *, name: str | None = None, mmap: bool = False
+) -> tuple[NDArray[np.float32], list[str] | None]:
+    """Read a model: its table, and the token of each row.
+
+    A model2vec model of fewer rows than tokens has a row number and a factor for each token; the table returned is
+    multiplied out, so that the mean of a text's rows is what the model gives for these tokens.
+
+    Args:
+        path: of the folder or of its safetensors file.
+        name: of the table; None for that of the layout, else the only table, else the only one with as many rows as
+            there are tokens.
+        mmap: whether to map the table where the file holds it as it is returned.
+
+    Returns:
+        The table (V, D) float32, and V tokens, or None where there is no tokenizer.json. Rows past the last token, and
+        those between that have none, are called "[row i]".
+
+    Raises:
+        ValueError: there are several tables and no `name`, or none of it.
+        FormatError: a file is damaged, or the two do not fit each other.
+        OSError: a file is missing or not to be read.
+    """
+    file, tokenizer = find_files(path)
+    tensors = safetensors.inspect_safetensors(file)
+    tokens = None if tokenizer is None else read_tokens(tokenizer)
+    if name is None and "embeddings" in tensors and ({"mapping", "weights"} & set(tensors) or
+                                                     tensors["embeddings"].dtype == "int8"):
+        table = _multiplied(file, tensors)
+    else:
+        chosen = name if name is not None else _choose(safetensors.list_tables(file), tokens, file)
+        table = safetensors.read_table(file, name=chosen, mmap=mmap)
+    return table, None if tokens is None else _row_names(tokens, len(table), str(tokenizer))
+
+
+def read_tokens(path: Path) -> dict[str, int]:
+    """The vocabulary of a tokenizer.json, added tokens included: token to row.
+
+    Raises:
+        FormatError: the file is no JSON of a tokenizer, or a row is no whole number, or two tokens have one row.
+        OSError: the file is missing or not to be read.
+    """
+    shown = os.fsdecode(path)
+    with open_file(path) as file:
+        if file_size(file) > _MAX_TOKENIZER:
+            raise FormatError(f"{shown}: a tokenizer takes at most {_MAX_TOKENIZER} bytes. Received: {file_size(file)}.")
+        try:
+            fields = json.loads(file.read().decode())
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{shown}: a tokenizer is a JSON object: {error}.") from None
+    model = fields.get("model") if isinstance(fields, dict) else None
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocabulary, list):
+        # a Unigram model's: pairs of token and score, in the order of rows
+        vocabulary = {
+            pair[0] if isinstance(pair, list) and pair and isinstance(pair[0], str) else None: row
+            for row, pair in enumerate(vocabulary)
+        }
+    if not isinstance(vocabulary, dict) or None in vocabulary:
+        raise FormatError(f"{shown}: the vocabulary, model.vocab, must map tokens to rows, or list pairs of them.")
+    tokens: dict[str, Any] = dict(vocabulary)
+    added = fields.get("added_tokens") or []
+    for one in added if isinstance(added, list) else [None]:
+        if not isinstance(one, dict) or not isinstance(one.get("content"), str):
+            raise FormatError(f"{shown}: added_tokens must list objects with 'id' and 'content'.")
+        tokens[one["content"]] = one.get("id")
+    taken: dict[int, str] = {}
+    for token, row in tokens.items():
+        if type(row) is not int or row < 0:
+            raise FormatError(f"{shown}: token {ascii(token)}: its row must be a whole number >= 0. Received: {row!r}.")
+        if row in taken:
+            raise FormatError(f"{shown}: tokens {ascii(taken[row])} and {ascii(token)} have the same row, {row}.")
+        taken[row] = token
+    return tokens
+
+
+def _choose(tables: dict[str, tuple[tuple[int, ...], str]], tokens: dict[str, int] | None, path: str) -> str:
+    for name in _NAMES:
+        if name in tables:
+            return name
+    fitting = [name for name, (shape, _) in tables.items() if tokens and shape[0] == len(tokens)]
+    return fitting[0] if len(fitting) == 1 else choose(tables, None, path)
+
+
+def _multiplied(file: str, tensors: dict[str, safetensors.Tensor]) -> NDArray[np.float32]:
+    """embeddings[mapping] * weights[:, None], a block of rows at a time."""
+    if len(tensors["embeddings"].shape) != 2:
+        raise FormatError(f"{file}: 'embeddings' must have 2 dimensions. Received: {tensors['embeddings'].shape}.")
+    rows = _embeddings(file, tensors["embeddings"])
+    mapping = _vector(file, tensors, "mapping", "iu")
+    weights = _vector(file, tensors, "weights", "f")
+    if mapping is not None and len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(rows):
+        raise FormatError(f"{file}: 'mapping' must hold rows of 'embeddings', from 0 to {len(rows) - 1}.")
+    count = len(rows) if mapping is None else len(mapping)
+    if weights is not None and len(weights) != count:
+        raise FormatError(f"{file}: 'weights' must hold a number for each of {count} tokens. Received: {len(weights)}.")
+    table = rows if mapping is None else np.empty((count, rows.shape[1]), np.float32)
+    step = max(1, floats.BLOCK_BYTES // max(1, rows[:1].nbytes))
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        if mapping is not None:
+            table[part] = rows[mapping[part].astype(np.int64)]
+        if weights is not None:
+            table[part] *= weights[part, None].astype(np.float32)
+    return table
+
+
+def _embeddings(file: str, tensor: safetensors.Tensor) -> NDArray[np.float32]:
+    if tensor.dtype != "int8":
+        return safetensors.read_table(file, name="embeddings")
+    with open_file(file) as opened:
+        stored = map_array(opened, tensor.start, tensor.shape, np.dtype("int8"))
+        return stored.astype(np.float32)
+
+
+def _vector(file: str, tensors: dict[str, safetensors.Tensor], name: str, kinds: str) -> NDArray[Any] | None:
+    if name not in tensors:
+        return None
+    values = safetensors.read_tensor(file, name)
+    if values.ndim != 1 or values.dtype.kind not in kinds:
+        raise FormatError(f"{file}: {name!r} must be a list of numbers. Received: {values.dtype} {values.shape}.")
+    return values
+
+
+def _row_names(tokens: dict[str, int], count: int, path: str) -> list[str]:
+    largest = max(tokens.values(), default=-1)
+    if largest >= count:
+        raise FormatError(f"{path}: a token has row {largest}, the table has {count} rows.")
+    names = [f"[row {row}]" for row in range(count)]
+    for token, row in tokens.items():
+        # JSON can spell half of a surrogate pair, which UTF-8 cannot
+        names[row] = token.encode("utf-8", "replace").decode() if not token.isascii() else token
+    return names

@@ -1,0 +1,204 @@
+"""load_table and save_table: every format by its content, and words for what is no table."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastembed
+from fastembed import load_table, save_table
+from fastembed.io import FormatError
+from fastembed.io.detect import detect
+from fastembed.tables import list_tables
+
+TABLE = np.random.default_rng(2).standard_normal((5, 3)).astype(np.float32)
+
+
+def written(folder: Path, kind: str, table: Any = TABLE) -> Path:
+    # no suffix: the content alone says what it is
+    path = folder / "file"
+    if kind == "npy":
+        with open(path, "wb") as file:
+            np.save(file, table)
+    elif kind == "npz":
+        with open(path, "wb") as file:
+            np.savez(file, table=table)
+    else:
+        save_table(folder / "a.safetensors", table)
+        os.rename(folder / "a.safetensors", path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "safetensors"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_load_table_reads_each_format(tmp_path: Path, kind: str, dtype: str, mmap: bool) -> None:
+    path = written(tmp_path, kind, TABLE.astype(dtype))
+    assert detect(path) == kind
+    assert list(list_tables(path).values()) == [((5, 3), dtype)]
+    table = load_table(path, mmap=mmap)
+    assert (table.dtype, table.flags.c_contiguous, type(table)) == (np.float32, True, np.ndarray)
+    np.testing.assert_array_equal(table, TABLE.astype(dtype).astype(np.float32))
+    np.testing.assert_array_equal(fastembed.gather(table, [4, 0]), table[[4, 0]])
+    same = load_table(str(path), mmap=mmap, dtype=dtype)
+    assert same.dtype == dtype
+    np.testing.assert_array_equal(same, TABLE.astype(dtype))
+    assert same.flags.writeable is not (mmap and kind != "npz")
+
+
+@pytest.mark.parametrize("table", [np.asfortranarray(TABLE), TABLE.astype(">f4"), np.empty((0, 3)), np.empty((3, 0))])
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_load_table_reads_each_layout(tmp_path: Path, table: Any, kind: str) -> None:
+    for mmap in (False, True):
+        loaded = load_table(written(tmp_path, kind, table), mmap=mmap)
+        assert loaded.flags.c_contiguous
+        assert loaded.dtype == np.float32
+        np.testing.assert_array_equal(loaded, table)
+
+
+def test_load_table_reads_large_fortran_table_in_parts(tmp_path: Path) -> None:
+    table = np.asfortranarray(np.random.default_rng(3).standard_normal((1_100_000, 2)))
+    np.testing.assert_array_equal(load_table(written(tmp_path, "npy", table)), table.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.arange(3.0), "a table has 2 dimensions, (rows, columns). Received: shape (3,)."),
+        (np.zeros((2, 2), np.int64), "a table is of floats. Received: dtype int64."),
+        (np.zeros((2, 2), bool), "a table is of floats. Received: dtype bool."),
+        (np.zeros((2, 2), complex), "a table is of floats. Received: dtype complex128."),
+    ],
+)
+def test_load_table_refuses_npy_that_is_no_table(tmp_path: Path, array: Any, text: str) -> None:
+    path = written(tmp_path, "npy", array)
+    with pytest.raises(FormatError) as caught:
+        load_table(path)
+    assert str(caught.value) == f"{path}: {text}"
+    assert list_tables(path) == {}
+
+
+def test_load_table_refuses_arguments(tmp_path: Path) -> None:
+    path = written(tmp_path, "npy")
+    for dtype in ("int32", "float8", None, ">f4", "complex64"):
+        with pytest.raises(ValueError, match="`dtype`") as caught:
+            load_table(path, dtype=dtype)
+        assert str(caught.value) == f"`dtype` must be 'float16', 'float32' or 'float64'. Received: {dtype!r}."
+    with pytest.raises(ValueError, match="no name") as named:
+        load_table(path, name="x")
+    assert str(named.value) == f"{path}: a .npy file holds one array, which has no name. Received: name='x'."
+
+
+def test_load_table_refuses_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(FormatError) as caught:
+        load_table(tmp_path / "empty")
+    assert str(caught.value) == f"{tmp_path / 'empty'}: byte 0: the file is empty."
+    with pytest.raises(FormatError) as folder:
+        load_table(tmp_path)
+    assert str(folder.value) == (
+        f"{tmp_path}: a folder of vectors holds manifest.json, or model.safetensors or "
+        f"{os.path.join('0_StaticEmbedding', 'model.safetensors')}."
+    )
+    with pytest.raises(FileNotFoundError):
+        load_table(tmp_path / "missing")
+    with pytest.raises(ValueError, match="NUL"):
+        load_table("a\0")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(OSError, match="Not a regular file"):
+            load_table(tmp_path / "pipe")
+
+
+def test_detect_knows_formats_by_content(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for raw, kind in (
+        (b"the 0.1 0.2\n", "words"),
+        (b"2 3\nthe 1 2 3\n", "words"),
+        (gzip.compress(b"the 0.1 0.2\n"), "words"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(50), "hdf5"),
+        (bytes(512) + b"\x89HDF\r\n\x1a\n", "hdf5"),
+        (bytes(1024) + b"\x89HDF\r\n\x1a\n", "hdf5"),
+        (b"12345678{", "words"),
+    ):
+        path.write_bytes(raw)
+        assert detect(path) == kind
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "manifest.json").write_bytes(b"{}")
+    assert detect(tmp_path / "folder") == "directory"
+
+
+def test_detect_tells_archives_apart(tmp_path: Path) -> None:
+    import zipfile
+
+    path = tmp_path / "x"
+    for names, kind in (
+        (["config.json", "metadata.json", "model.weights.h5"], "keras"),
+        (["a.npy", "b.npy"], "npz"),
+        (["glove.6B.50d.txt", "glove.6B.100d.txt"], "words"),
+        ([], "npz"),
+    ):
+        with zipfile.ZipFile(path, "w") as file:
+            for name in names:
+                file.writestr(name, b"x")
+        assert detect(path) == kind
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".NPY"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_save_table_writes_what_load_table_reads(tmp_path: Path, suffix: str, dtype: str, order: Any) -> None:
+    path = tmp_path / f"t{suffix}"
+    table = np.array(TABLE.astype(dtype), order=order)
+    save_table(path, table)
+    loaded = load_table(path, mmap=True, dtype=table.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(loaded, table)
+    assert os.listdir(tmp_path) == [path.name]
+    if suffix == ".npy":
+        np.testing.assert_array_equal(np.load(path), table)
+
+
+def test_save_table_replaces_and_keeps_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "t.npy"
+    save_table(path, TABLE)
+    os.chmod(path, 0o640)
+    save_table(path, TABLE[:2])
+    assert load_table(path).shape == (2, 3)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640 or os.name != "posix"
+
+
+def test_save_table_refuses_what_it_cannot_write(tmp_path: Path) -> None:
+    ints = np.zeros((2, 2), int)
+    for path, table, kind, text in (
+        ("t.txt", TABLE, ValueError, "`path` must end in .npy or .safetensors. Received: 't.txt'."),
+        ("t.npy", [[1.0]], TypeError, "`table` must be a plain NumPy array (V, D) of floats. Received: list."),
+        (
+            "t.npy",
+            np.ma.masked_array(TABLE),
+            TypeError,
+            "`table` must be a plain NumPy array (V, D) of floats. Received: MaskedArray.",
+        ),
+        (
+            "t.npy",
+            ints,
+            TypeError,
+            "`table` must be of float16, float32, float64 in a .npy file. Received: dtype int64.",
+        ),
+        (
+            "t.safetensors",
+            ints,
+            TypeError,
+            "`table` must be of float16, float32, float64, bfloat16 in a .safetensors file. Received: dtype int64.",
+        ),
+        ("t.npy", TABLE[0], ValueError, "`table` must have 2 dimensions (V, D). Received: shape (3,)."),
+    ):
+        with pytest.raises(kind) as caught:
+            save_table(path if path == "t.txt" else tmp_path / path, table)  # type: ignore[arg-type]
+        assert str(caught.value) == text
+    assert os.listdir(tmp_path) == []
