@@ -21,8 +21,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastembed._native.kernels import check_whole
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import AtomicFile, Path, check_path
+from fastembed.io.mapping import map_file, mapping_of
 
 _MAGIC = b"\x93NUMPY"
 # A header of plain numbers with 32 dimensions of 19 digits each stays below this.
@@ -84,7 +86,7 @@ def open_npy(path: Path) -> NDArray[Any]:
             array: NDArray[Any] = np.empty(header.shape, header.dtype, order)
             array.flags.writeable = False
             return array
-        mapping = mmap.mmap(file.fileno(), header.offset + header.num_bytes, access=mmap.ACCESS_READ)
+        mapping = map_file(file.fileno(), header.offset + header.num_bytes)
     return np.ndarray(header.shape, header.dtype, mapping, header.offset, order=order)
 
 
@@ -95,10 +97,13 @@ def flat_chunks(array: NDArray[Any], length: int) -> Iterator[tuple[int, NDArray
     released behind the reader, so that a file larger than the memory can be walked through.
     """
     flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
-    mapping = _mapping(array)
+    mapping = mapping_of(array)
     for start in range(0, array.size, length):
         chunk = np.asarray(flat[start : start + length])
-        yield start, chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+        exact = chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+        if exact is not chunk or not array.flags.c_contiguous:
+            check_whole(array)  # what was copied; who reads the mapping itself checks what was read
+        yield start, exact
         if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapping.madvise(mmap.MADV_DONTNEED)
 
@@ -109,13 +114,6 @@ def write_header(file: AtomicFile, shape: tuple[int, ...], dtype: DTypeLike) -> 
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
     file.write(header.getvalue())
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) else None
 
 
 def _open(path: Path) -> BinaryIO:
