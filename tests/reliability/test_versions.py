@@ -157,7 +157,7 @@ def test_steps_that_leave_debts_are_seen_whole(name: str) -> None:
 def test_fit_and_set_weights_and_predict_at_once() -> None:
     model = Sequential([embedding(input_length=50), Flatten(), Dense(1)])
     model.set_weights([np.ones(weight.shape, np.float32) for weight in model.weights])
-    model.compile("sgd", "mse")
+    model.compile(optimizers.SGD(lr=1e-9), "mse")
     targets = np.zeros((40, 1), np.float32)
     at_once(
         1,
@@ -175,7 +175,7 @@ def test_neither_readers_nor_writers_starve() -> None:
     model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
     set_one, set_other = constant(model), constant(model)
     counts = at_once(
-        1.5, set_one, set_other, *[lambda: model.predict(IDS, batch_size=4)] * 3, lambda: model.layers[0](FEW)
+        1.5, set_one, set_other, *[lambda: model.predict(IDS, batch_size=4)] * 3, lambda: model.layers[0](IDS[:1])
     )
     assert min(counts) >= 5, counts
 
@@ -383,9 +383,10 @@ def test_signal_handler_may_set_weights_during_a_lookup() -> None:
 def handle(number, frame):
     layer.set_weights([np.full((200_000, 16), 2, np.float32)])
     seen.append(right())
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
 seen = []
 signal.signal(signal.SIGALRM, handle)
-signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
 many = np.zeros(30_000_000, np.uint8)
 while len(seen) < 3:
     layer(many)

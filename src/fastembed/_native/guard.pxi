@@ -32,6 +32,9 @@ cdef extern from *:
     Hold* held() noexcept
     void set_held(Hold* hold) noexcept
 
+cdef extern from "Python.h":
+    int check_signals "PyErr_CheckSignals"() except -1
+
 cdef extern from "pythread.h":
     ctypedef void* PyThread_type_lock
     PyThread_type_lock PyThread_allocate_lock()
@@ -245,7 +248,6 @@ cdef int _enter(Hold* hold, int tries) except -1:
     cdef unsigned long thread = PyThread_get_thread_ident()
     cdef bint nested = held() != NULL
     cdef bint queued = False
-    cdef bint raised = False
     cdef Py_ssize_t k
     cdef Guard guard
     cdef _Turn turn
@@ -270,25 +272,37 @@ cdef int _enter(Hold* hold, int tries) except -1:
         guard = _guard(hold, k)
         guard.queued += 1
     _hand_out()         # what stood in the way may have gone while the turn was made
-    while not (turn.taken or raised):
-        with nogil:
-            PyThread_acquire_lock_timed(turn.lock, WAIT_MICROSECONDS, 1)
-        raised = PyErr_CheckSignals() != 0
-        tries -= 1
-        if tries == 0:
-            break
+    try:
+        while not turn.taken:
+            with nogil:
+                PyThread_acquire_lock_timed(turn.lock, WAIT_MICROSECONDS, 1)
+            check_signals()
+            tries -= 1
+            if tries == 0:
+                break
+    except BaseException:
+        if turn.taken:
+            set_held(hold)
+            _leave(hold)
+        else:
+            _give_up(turn)
+        raise
     if turn.taken:
         set_held(hold)
-        if raised:
-            _leave(hold)
     else:
-        waiting.remove(turn)
-        for k in range(_count(hold)):
-            guard = _guard(hold, k)
-            guard.queued -= 1
-        _lend(hold, 1)
-        _hand_out()
-    return -1 if raised else turn.taken
+        _give_up(turn)
+    return turn.taken
+
+
+cdef int _give_up(_Turn turn) except -1:
+    cdef Py_ssize_t k
+    cdef Guard guard
+    waiting.remove(turn)
+    for k in range(_count(turn.hold)):
+        guard = _guard(turn.hold, k)
+        guard.queued -= 1
+    _lend(turn.hold, 1)
+    return _hand_out()
 
 
 cdef int _leave(Hold* hold) except -1:
