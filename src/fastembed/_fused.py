@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .layers import Embedding, GlobalAveragePooling1D, GlobalMaxPooling1D, Layer, Step, Weight
 from .layers.embedding import exact_ids
+from .layers.weights import reading
 from .ops import embedding_bag, embedding_bag_grad
 
 
@@ -55,8 +56,12 @@ class Pooled:
         if ids.ndim != 2 or (self.reduce == "max" and not ids.shape[1]):
             return self.pooling(self.embedding(ids))
         self.embedding.compute_output_shape(ids.shape)  # checks it
-        self.embedding._weight.settle(ids)
-        pooled = embedding_bag(self.embedding._table, ids, reduce=self.reduce, padding_id=self._padding_id)
+        weight = self.embedding._weight
+        with reading([weight]):
+            if weight.debtor is not None:
+                ids = ids.copy()  # those that are paid for are looked up
+                weight.settle(ids)
+            pooled = embedding_bag(weight.value, ids, reduce=self.reduce, padding_id=self._padding_id)
         if self.reduce == "mean":
             pooled[self._empty(ids)] = np.nan  # Keras divides by a count of 0; an empty bag is zeros
         return pooled

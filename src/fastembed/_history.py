@@ -37,6 +37,15 @@ class Debt(NamedTuple):
         return self.kind in ("momentum", "series")
 
 
+class Coming(NamedTuple):
+    """A step that is about to be taken."""
+
+    clock: int
+    series_from: int  # `History.series_from` after it
+    sums: NDArray[np.float64] | None  # the part of the series that it adds to
+    gains: NDArray[np.float64] | None  # and what
+
+
 class History:
     """The numbers of each step since the clock started, and the sums over them that debts are paid with.
 
@@ -54,25 +63,33 @@ class History:
         self.cutoff = LIMIT
         self._terms: NDArray[np.float64] = np.zeros((0, SERIES_TERMS))
         if debt.kind != "none":
-            self.powers = self._make_powers()
+            self.powers = self._make_powers(self.capacity)
         if debt.kind == "series":
             self._set_up_series()
 
-    def begin(self, numbers: Any) -> None:
-        """Note a step that is about to be taken; sums do not have it yet."""
-        self.clock += 1
-        if self.clock >= self.capacity:
-            self._grow()
-        self.numbers[self.clock] = numbers
+    def prepare(self, numbers: Any, rate: float, t: int) -> Coming:
+        """Make room for a step; it counts once `take` is called.
 
-    def end(self, rate: float, t: int) -> None:
-        """Add the step that was taken to the sums; `rate` is what average / size is multiplied with in step t."""
+        Args:
+            numbers: of the step.
+            rate: what average / size is multiplied with in it.
+            t: its number, 1 for the first.
+        """
+        clock, series_from, sums, gains = self.clock + 1, self.series_from, None, None
+        if clock >= self.capacity:
+            self._grow()
+        self.numbers[clock] = numbers
         if self.series is not None:
-            count = min(len(self._terms), self.clock - 1)
-            self.series[self.clock - count : self.clock] += rate * self._terms[len(self._terms) - count :]
+            count = min(len(self._terms), clock - 1)
+            sums, gains = self.series[clock - count : clock], rate * self._terms[len(self._terms) - count :]
             # until the denominators hold, debts are paid step by step
             if self.debt.steady and self.debt.steady**t > 2 * _SERIES_ERROR:
-                self.series_from = self.clock + 1
+                series_from = clock + 1
+        return Coming(clock, series_from, sums, gains)
+
+    def take(self, coming: Coming) -> None:
+        """Count a step that was taken, after its gains were added to the sums."""
+        self.clock, self.series_from = coming.clock, coming.series_from
 
     def restart(self) -> None:
         """Start the clock again; only when nothing is owed."""
@@ -82,21 +99,21 @@ class History:
         if self.series is not None:
             self.series[:] = 0
 
-    def _make_powers(self) -> NDArray[np.float64]:
-        owed = np.arange(self.capacity, dtype=np.float64)
-        powers = np.empty((self.capacity, 3))
+    def _make_powers(self, capacity: int) -> NDArray[np.float64]:
+        owed = np.arange(capacity, dtype=np.float64)
+        powers = np.empty((capacity, 3))
         powers[:, 0] = self.debt.first**owed
         powers[:, 1] = self.debt.second**owed
         powers[:, 2] = self.debt.push * (np.cumsum(powers[:, 0]) - 1.0)
         return powers
 
     def _grow(self) -> None:
-        self.numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
-        if self.series is not None:
-            self.series = np.concatenate([self.series, np.zeros_like(self.series)])
-        self.capacity *= 2
-        if self.powers is not None:
-            self.powers = self._make_powers()
+        capacity = 2 * self.capacity
+        numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
+        series = None if self.series is None else np.concatenate([self.series, np.zeros_like(self.series)])
+        powers = None if self.powers is None else self._make_powers(capacity)
+        # all at once: there may be no memory for one of them
+        self.capacity, self.numbers, self.series, self.powers = capacity, numbers, series, powers
 
     def _set_up_series(self) -> None:
         """Find out whether the series is good enough for these decays, and after how many steps a row stands still."""

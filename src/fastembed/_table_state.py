@@ -6,14 +6,15 @@ the step would have done to them, which is known in advance, and pay it all at o
 
 from __future__ import annotations
 
-import threading
+import copy
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import constraints, regularizers
-from ._history import LIMIT, Debt, History
+from ._history import LIMIT, Coming, Debt, History
 from ._native import kernels
 from .ops import IndexedSlices, embedding_grad
 
@@ -30,6 +31,15 @@ class StepNumbers(NamedTuple):
     clip: float = float("inf")  # clipvalue
 
 
+class Prepared(NamedTuple):
+    """A step of one weight that only has to be taken: `kernels.run_updates`, then `TableState.take`."""
+
+    update: Any  # from `kernels.prepare_update`
+    coming: Coming | None  # in the history
+    plain: Any  # the new `TableState._plain`
+    after: Any  # what the constraint does to the whole weight, or None
+
+
 class TableState:
     """An optimizer's arrays for one weight, and the steps on it.
 
@@ -43,7 +53,6 @@ class TableState:
         self.weight = weight
         self.rule = rule
         self.lazy = lazy
-        self._lock = threading.RLock()
         self._rows = weight.shape[0] if len(weight.shape) > 1 else 1
         self._dim = weight.value.size // self._rows if self._rows else 0
         self._states = kernels.RULES[rule][1]
@@ -58,12 +67,13 @@ class TableState:
         self._frozen: NDArray[np.bool_] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        self.settle()
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        with self._settling():
+            self.settle()
+            own = {name: copy.deepcopy(getattr(self, name)) for name in ("_state", "_last", "_history")}
+        return self.__dict__ | own
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.RLock()
+    def _settling(self) -> AbstractContextManager[None]:
+        return kernels.settling([self.weight.guard])
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,45 +152,51 @@ class TableState:
             total += _square_sum(g)
         return total
 
-    def step(self, gradient: Any, step: StepNumbers, debt: Debt) -> None:
-        """Take a step with a gradient that `fit` gave."""
+    def prepare(self, gradient: Any, step: StepNumbers, debt: Debt) -> Prepared:
+        """Do all of a step, with a gradient that `fit` gave, that may fail; the weight and its state stay as they are."""
         gradient, l1, l2 = self.penalised(gradient)
         sparse = isinstance(gradient, IndexedSlices)
         norm, after = self._constraint()
         every_row = bool(l1 or l2 or norm[0] or after is not None)
         if self.lazy:
             debt = Debt("none")
-        with self._lock:
-            self._freeze()
-            rule = self.rule
-            if rule == "sgd" and self._state is None and step.numbers[1] == 0 and sparse and not every_row:
-                rule = "plain"
-                self._plain = (gradient, step)
-            else:
-                self._make_state()
-            if self._last is None and sparse and not every_row and debt.kind != "none" and rule != "plain":
-                self._start_clock(debt)
-            history = self._history
-            if history is not None and (history.debt != debt or history.clock + 2 >= LIMIT):
+        self._freeze()
+        rule, plain = self.rule, None
+        if rule == "sgd" and self._state is None and step.numbers[1] == 0 and sparse and not every_row:
+            rule, plain = "plain", (gradient, step)
+        else:
+            self._make_state()
+        if self._last is None and sparse and not every_row and debt.kind != "none" and plain is None:
+            self._start_clock(debt)
+        history, coming = self._history, None
+        if history is not None:
+            if history.debt != debt or history.clock + 2 >= LIMIT:
                 self._settle(None)
                 history = self._start_clock(debt)
-            if history is not None:
-                history.begin(step.numbers)
-            self._non_negative = type(self.weight.constraint) is constraints.NonNeg
-            numbers = np.array([step.numbers], np.float32) if history is None else history.numbers
-            rows, values = (gradient.indices, gradient.values) if sparse else (None, gradient)
-            arrays = self._arrays(rule, numbers)
-            kernels.update_rows(*(*arrays, rows, values, every_row, l1, l2, step.scale, step.clip, norm))
-            if history is not None:
-                history.end(step.rate, step.t)
-            if self._non_negative or (history is not None and debt.moves and sparse and not every_row):
-                self._owe()
-            if self._non_negative and not self._held:
-                # rows out of the batch too, once: after that no step without a gradient makes a value negative
-                np.maximum(self.weight.value, 0, out=self.weight.value, where=self._moving())
-                self._held = True
-            if after is not None:
-                after()
+            coming = history.prepare(step.numbers, step.rate, step.t)
+        self._non_negative = type(self.weight.constraint) is constraints.NonNeg
+        if self._non_negative or (history is not None and debt.moves and sparse and not every_row):
+            self._owe()
+        numbers = np.array([step.numbers], np.float32) if history is None else history.numbers
+        rows, values = (gradient.indices, gradient.values) if sparse else (None, gradient)
+        arrays = self._arrays(rule, numbers, coming)
+        sums = (None, None) if coming is None else (coming.sums, coming.gains)
+        update = kernels.prepare_update(
+            *(*arrays, rows, values, every_row, l1, l2, step.scale, step.clip, norm, *sums)
+        )
+        return Prepared(update, coming, plain, after)
+
+    def take(self, prepared: Prepared) -> None:
+        """Count a step whose update was run, and apply the constraint."""
+        self._plain = prepared.plain
+        if prepared.coming is not None and self._history is not None:
+            self._history.take(prepared.coming)
+        if self._non_negative and not self._held:
+            # rows out of the batch too, once: after that no step without a gradient makes a value negative
+            np.maximum(self.weight.value, 0, out=self.weight.value, where=self._moving())
+            self._held = True
+        if prepared.after is not None:
+            prepared.after()
 
     def _owe(self) -> None:
         if self.weight.debtor is not self:
@@ -189,26 +205,27 @@ class TableState:
 
     def _make_state(self) -> NDArray[np.float32]:
         if self._state is None:
-            self._state = np.zeros((self._rows, self._states, self._width), np.float32)
+            state = np.zeros((self._rows, self._states, self._width), np.float32)
             if self._plain is not None:
-                self._state[self._plain[0].indices, 0] = self._velocity()
-                self._plain = None
+                state[self._plain[0].indices, 0] = self._velocity()
+            self._state, self._plain = state, None
         return self._state
 
     def _start_clock(self, debt: Debt) -> History:
+        # all that takes memory first: an error leaves everything as it was
+        history = self._history
+        if history is None or history.debt != debt:
+            history = History(debt)
         if self._last is None:
             assert self._state is not None
-            visited = bool(self._state.any())
-            self._last = np.full(self._rows, visited, np.int32) if visited else np.zeros(self._rows, np.int32)
+            self._last = np.full(self._rows, bool(self._state.any()), np.int32)
         else:
-            self._last[self._last > 0] = 1
-        if self._history is not None and self._history.debt == debt:
-            self._history.restart()
-        else:
-            self._history = History(debt)
-        return self._history
+            np.minimum(self._last, 1, out=self._last)
+        history.restart()
+        self._history = history
+        return history
 
-    def _arrays(self, rule: str, numbers: NDArray[np.float32]) -> tuple[Any, ...]:
+    def _arrays(self, rule: str, numbers: NDArray[np.float32], coming: Coming | None = None) -> tuple[Any, ...]:
         history = self._history
         of_table = (self.weight.value, self._state, self._frozen, rule, self._last)
         if history is None:
@@ -216,7 +233,7 @@ class TableState:
         series_from = history.series_from if history.series is not None else LIMIT
         return (
             *of_table,
-            history.clock,
+            history.clock if coming is None else coming.clock,
             numbers,
             history.powers,
             history.series,
@@ -234,7 +251,7 @@ class TableState:
         Raises:
             IndexError: if an id is outside the table.
         """
-        with self._lock:
+        with self._settling():
             self._settle(ids)
             if ids is None:
                 # whoever has everything settled may write to the weight next
@@ -311,7 +328,7 @@ class TableState:
     def arrays(self) -> list[NDArray[np.float32]]:
         """Copies of the state's arrays, each of the weight's shape, with nothing owed."""
         self.settle()
-        with self._lock:
+        with self._settling():
             if self._width != self._dim:
                 return [np.zeros(self._rows, np.float32) if self._state is None else self._state[:, 0, 0].copy()]
             shape = self.weight.shape
@@ -325,7 +342,7 @@ class TableState:
     def set_arrays(self, arrays: Any) -> None:
         """Copy arrays into the state."""
         self.settle()
-        with self._lock:
+        with self._settling():
             self._plain = None
             state = self._make_state()
             for row, given in enumerate(arrays):

@@ -15,6 +15,7 @@ from ._generator_training import GeneratorTrainer
 from ._progress import ProgressBar
 from .io.atomic import Path
 from .layers import Embedding
+from .layers.weights import reading
 from .training import check_batch_size
 
 __all__ = ["Sequential", "load_model", "model_from_config", "model_from_json", "save_model"]
@@ -80,7 +81,8 @@ class Sequential(GeneratorTrainer):
             steps: int; all samples go through the layers this many times, and `batch_size` must be None; default None.
 
         Returns:
-            float32, samples first; of 0 samples an empty array of the right shape.
+            float32, samples first; of 0 samples an empty array of the right shape. All of one version of the weights,
+            whatever other threads set or train meanwhile.
 
         Raises:
             ValueError: if `x` does not fit the model's input.
@@ -92,7 +94,8 @@ class Sequential(GeneratorTrainer):
             raise ValueError("There are no layers in the model: add() one before predict().")
         x = self._standardize(x)
         if steps is not None:
-            return self._predict_in_steps(x, batch_size, verbose, steps)
+            with reading(self._weights_in_order()):
+                return self._predict_in_steps(x, batch_size, verbose, steps)
         if batch_size == 0:
             raise ZeroDivisionError("integer division or modulo by zero")
         size = 32 if batch_size is None else batch_size
@@ -101,7 +104,8 @@ class Sequential(GeneratorTrainer):
         if type(self._layers[0]) is Embedding and len(self._layers) == 1 and verbose != 1:
             rows: NDArray[np.float32] = self._layers[0](x)
             return rows
-        return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
+        with reading(self._weights_in_order()):
+            return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
 
     def _predict_in_steps(
         self, x: NDArray[Any], batch_size: int | None, verbose: int, steps: int

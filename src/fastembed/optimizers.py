@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _registry
+from ._native import kernels
 from ._history import Debt
 from ._table_state import StepNumbers, TableState
+from .layers.weights import reading, writing
 
 _EPSILON = 1e-7  # Keras's K.epsilon()
 
@@ -89,12 +91,19 @@ class Optimizer:
         pairs = [(gradient, self._state(_weight(weight))) for gradient, weight in grads_and_weights]
         pairs = [(state.fit(gradient), state) for gradient, state in pairs]
         clip = self.clipvalue if self.clipvalue is not None and self.clipvalue > 0 else math.inf
-        numbers = self._numbers()
-        step = StepNumbers(self.iterations + 1, numbers, self._rate_without_gradient(numbers), self._scale(pairs), clip)
-        debt = self._debt()
-        for gradient, state in pairs:
-            state.step(gradient, step, debt)
-        self.iterations += 1
+        with writing([state.weight for _, state in pairs]):
+            numbers = self._numbers()
+            rate, scale = self._rate_without_gradient(numbers), self._scale(pairs)
+            step = StepNumbers(self.iterations + 1, numbers, rate, scale, clip)
+            debt = self._debt()
+            # a weight that is named twice moves twice; else all or none do, should memory run out
+            twice = len({state for _, state in pairs}) < len(pairs)
+            for group in [[pair] for pair in pairs] if twice else [pairs]:
+                prepared = [state.prepare(gradient, step, debt) for gradient, state in group]
+                kernels.run_updates([one.update for one in prepared])
+                for one, (_, state) in zip(prepared, group, strict=True):
+                    state.take(one)
+            self.iterations = step.t
 
     def _state(self, weight: Any) -> TableState:
         for state in self._states:
@@ -116,8 +125,9 @@ class Optimizer:
         """Return copies of the state's arrays in Keras's order: iterations, then each kind of array for all weights."""
         if not self._states:
             return []
-        kinds = zip(*(state.arrays() for state in self._states), strict=True)
-        arrays: list[NDArray[Any]] = [np.array(self.iterations, np.int64)] if self._stores_iterations else []
+        with reading([state.weight for state in self._states]):
+            kinds = zip(*(state.arrays() for state in self._states), strict=True)
+            arrays: list[NDArray[Any]] = [np.array(self.iterations, np.int64)] if self._stores_iterations else []
         return arrays + [array for kind in kinds for array in kind]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -137,13 +147,14 @@ class Optimizer:
                 raise ValueError(
                     f"Optimizer weight shape {array.shape} not compatible with provided weight shape {np.shape(given)}"
                 )
-        if self._stores_iterations and own:
-            self.iterations = int(weights[0])
-            weights = weights[1:]
-        count = len(self._states)
-        for position, state in enumerate(self._states):
-            arrays = weights[position::count]
-            state.set_arrays(arrays[: len(state.arrays())])
+        with writing([state.weight for state in self._states]):
+            if self._stores_iterations and own:
+                self.iterations = int(weights[0])
+                weights = weights[1:]
+            count = len(self._states)
+            for position, state in enumerate(self._states):
+                arrays = weights[position::count]
+                state.set_arrays(arrays[: len(state.arrays())])
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this optimizer again."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ._batches import Batch, BatchTrainer, one_or_list
 from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger
 from ._progress import ProgressBar
+from .layers.weights import reading
 
 
 class Trainer(BatchTrainer):
@@ -200,6 +201,12 @@ class Trainer(BatchTrainer):
         self, data: Batch, batch_size: int | None, steps: int | None, progress: ProgressBar | None = None
     ) -> list[np.float64]:
         """The means over samples, or over steps of all samples."""
+        with reading(self._weights_in_order()):
+            return self._means(data, batch_size, steps, progress)
+
+    def _means(
+        self, data: Batch, batch_size: int | None, steps: int | None, progress: ProgressBar | None
+    ) -> list[np.float64]:
         count = len(data[0]) if steps is None else steps
         batches = _batches_of(data, None, batch_size or 0) if steps is None else ((data, 1) for _ in range(steps))
         penalty = self._penalty()  # once: weights stay as they are

@@ -1,15 +1,19 @@
 """The command line: `fastembed COMMAND ...`, one file a command; here words of errors and exit codes only.
 
 Exit codes: 0 done, 1 a benchmark whose results were wrong, 2 broken usage or bad files (one line on stderr),
-130 interrupted with Ctrl-C.
+130 interrupted with Ctrl-C, 143 ended by SIGTERM: both leave no temporary file.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from fastembed._cli import bench, convert, demo, embed, gather, info, lookup, neighbors, plot
 
@@ -25,12 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        with _sigterm_raises():
+            code: int = args.run(args)
         # a reader that went away is noticed here rather than while Python exits
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return _complain(args.command, "interrupted", 130)
+    except _Terminated:
+        return _complain(args.command, "terminated", 143)
     except BrokenPipeError:
         # `fastembed ... | head`: nobody reads on, and what is still buffered must not fail again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -41,6 +48,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(args.command, f"out of memory. {error}".strip(), 2)
     except (ValueError, IndexError, ImportError) as error:
         return _complain(args.command, str(error), 2)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Makes of SIGTERM an exception, so that temporary files are removed; one that the process ignores stays ignored."""
+
+    def terminate(number: int, frame: Any) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _complain(command: str, message: str, code: int) -> int:

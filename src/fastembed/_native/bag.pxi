@@ -8,6 +8,8 @@ cdef ptrdiff_t BAG_CLAIM_BYTES = 128 * 1024
 cdef ptrdiff_t GIANT_BAG_BYTES = 1024 * 1024
 # Ids of a giant bag that are checked together, then read by all threads.
 cdef ptrdiff_t GIANT_BLOCK = 16 * 1024
+# Ids between two questions of a long block whether it should stop.
+cdef ptrdiff_t ASK_IDS = 4096
 # A bag of more row bytes than this is done in steps whatever the threads, so that Ctrl-C is felt between them.
 cdef ptrdiff_t LONG_BAG_BYTES = 64 * 1024 * 1024
 
@@ -128,6 +130,7 @@ cdef void _bag_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef Tally tally
     cdef ptrdiff_t bag, begin, end, start, stop, first, last
     cdef ptrdiff_t kept = 0
+    cdef ptrdiff_t asked = 0
     cdef ptrdiff_t chunk = 0, chunk_end = 0         # ids whose rows are at hand
     cdef ptrdiff_t block_end = _bag_start(job, job.claims[block + 1])
     for bag in range(job.claims[block], job.claims[block + 1]):
@@ -145,6 +148,9 @@ cdef void _bag_block(void* context, ptrdiff_t block) noexcept nogil:
                     return
                 chunk = start
                 chunk_end = min(start + IDS_BLOCK, block_end)
+                asked += 1
+                if asked % (ASK_IDS // IDS_BLOCK) == 0 and pool_stopped():
+                    return
                 kept = _load_rows(job, chunk, chunk_end - chunk, rows, weights, before)
                 if kept < 0:
                     return
@@ -380,6 +386,9 @@ cdef int _bag(
     finally:
         PyMem_Free(claims)
         PyMem_Free(zeros)
+    _whole(table)
+    _whole(ids)
+    _whole(weights)
     if bad.found():
         from fastembed.ops import _bags
         raise _bad_id(&bad, ids, job.rule.num_rows, _bags.wording(starts if listed else None))

@@ -90,6 +90,8 @@ cdef int _gather(
         raise ValueError("the shape or dtype of an argument was changed during the call.")
     work = job.count * (row_bytes + job.id_size)
     _run(_gather_block, &job, (job.count + job.claim - 1) // job.claim, work, threads)
+    _whole(table)
+    _whole(ids)
     if bad.found():
         from fastembed.ops import _check
         raise _bad_id(&bad, ids, job.rule.num_rows, _check.bad_id)
@@ -123,9 +125,12 @@ def gather(table, ids, *, out=None, mode="raise", num_threads=None):
             mode "clip" or "wrap". The first such id in C order is named.
         TypeError: `table`, `ids` or `out` has a wrong dtype or is no array.
         ValueError: a wrong shape or layout; an `out` that overlaps an input; an unknown mode.
+        OSError: a mapped file was cut short: `table` or `ids` is over memory whose file has ended.
 
     Note:
-        No id makes this read outside the table, even when another thread rewrites `ids` during the call.
+        No id makes this read outside the table, even when another thread rewrites `ids` during the call. When another
+        thread writes `table` during the call, a row may come out half old and half new: an array cannot tell who is
+        writing to it. Calls of an `Embedding` layer see one version of its table.
     """
     cdef int mode_number = _mode(mode)
     cdef int threads = _threads(num_threads)

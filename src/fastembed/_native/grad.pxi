@@ -39,6 +39,7 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef const float* rows[IDS_BLOCK]
     cdef float factors[IDS_BLOCK]
     cdef bint scaled = job.weights != NULL or job.scales != NULL or job.alpha != 1
+    cdef ptrdiff_t asked = 0
     cdef ptrdiff_t chunk = 0, chunk_end = 0         # pairs whose gradients are at hand
     cdef ptrdiff_t last_pair = groups.start(claim.last)
     cdef ptrdiff_t group = claim.first, run
@@ -71,6 +72,9 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
             memset(acc + claim.begin, 0, <size_t>(claim.end - claim.begin) * sizeof(float))
         while pair < group_end:
             if pair >= chunk_end:
+                asked += 1
+                if asked % (ASK_IDS // IDS_BLOCK) == 0 and pool_stopped():
+                    return
                 chunk = pair
                 chunk_end = min(pair + IDS_BLOCK, last_pair)
                 _load_gradients(job, chunk, chunk_end, scaled, rows, factors)
@@ -137,26 +141,27 @@ cdef struct Collect:
     BadId* bad
 
 
-cdef int _collect(Collect* job) except -1 nogil:
-    # groups = the rows of the ids that are not padding, each loaded once, with their positions; sorted
+cdef void _collect(void* context, ptrdiff_t block) noexcept nogil:
+    # the only block of a job that threads cannot share: groups = the rows of the ids that are not padding, each loaded once, with their positions; sorted
+    cdef Collect* job = <Collect*>context
     cdef ptrdiff_t rows[IDS_BLOCK]
     cdef uint8_t keep[IDS_BLOCK]
     cdef uint64_t bad_bits = 0
     cdef cpp_bool has_zeros = False
     cdef ptrdiff_t start = 0, count, settled, k
-    job.groups.reserve(job.count, job.rule.num_rows)
     while start < job.count:
         count = min(job.count - start, IDS_BLOCK)
         settled = job.load(job.ids + start * job.id_size, count, job.rule, rows, keep, &bad_bits, &has_zeros)
         if settled < count:
             job.bad.report(start + settled, bad_bits)
-            return 0
+            return
         for k in range(count):
             if keep[k]:
                 job.groups.add(rows[k], start + k)
         start += count
-    job.groups.sort()
-    return 0
+        if start & (ASK_IDS - 1) == 0 and pool_stopped():
+            return
+    job.groups.sort(pool_stopped)
 
 
 cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* groups) except -1:
@@ -174,11 +179,9 @@ cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* g
         _set_padding(&job.rule, padding_id, ids)
     job.groups = groups
     job.bad = &bad
-    if job.count < GIL_BYTES // 32:
-        _collect(&job)
-    else:
-        with nogil:
-            _collect(&job)
+    groups.reserve(job.count, num_rows)
+    _run(_collect, &job, 1, _product(job.count, 32), 1)
+    _whole(ids)
     if bad.found():
         from fastembed.ops import _check
         raise _bad_id(&bad, ids, num_rows, _check.bad_id)
@@ -213,6 +216,7 @@ cdef object _summed(
     job.out = <float*>np.PyArray_DATA(values)
     job.into_table = False
     _sum_rows(job, groups, threads)
+    _whole(grads)
     from fastembed.ops import _slices
     return _slices.IndexedSlices(values, indices, (num_rows, job.dim))
 
@@ -412,7 +416,8 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
 
     Note:
         Each row is added to in float32 in the order of the ids, to the bit as `np.add.at` does, for any number of
-        threads. Other threads must not read or write the table meanwhile.
+        threads. Other threads must not read or write the table meanwhile. Ctrl-C during a long call leaves the rows
+        that were reached added to.
     """
     from fastembed.ops import _check
     cdef int threads = _threads(num_threads)

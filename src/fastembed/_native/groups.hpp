@@ -38,40 +38,47 @@ public:
             throw std::length_error("too many ids for a table of so many rows: pass fewer at a time.");
         pairs_.reset(new uint64_t[static_cast<size_t>(count)]);
         spare_.reset(new uint64_t[static_cast<size_t>(count)]);
+        passes_ = (row_bits_ + DIGIT - 1) / DIGIT;
+        digit_ = passes_ ? (row_bits_ + passes_ - 1) / passes_ : 0;
+        counts_.assign(passes_ ? static_cast<size_t>(passes_) << digit_ : 0, 0);
         size_ = 0;
     }
 
     void add(ptrdiff_t row, ptrdiff_t position) {
-        pairs_[size_++] = pack(row) | static_cast<uint64_t>(position);
+        pairs_.get()[size_++] = pack(row) | static_cast<uint64_t>(position);
     }
 
-    // Sorts the pairs and finds the groups.
-    void sort() {
-        const int passes = (row_bits_ + DIGIT - 1) / DIGIT;
+    // Sorts the pairs and finds the groups; leaves that undone where `stopped` says so, which is asked now and then.
+    void sort(bool (*stopped)()) {
+        const int passes = passes_, digit = digit_;
         if (passes) {
-            const int digit = (row_bits_ + passes - 1) / passes;
-            std::vector<ptrdiff_t> counts(static_cast<size_t>(passes) << digit);
             const uint64_t mask = (uint64_t{1} << digit) - 1;
-            for (ptrdiff_t k = 0; k < size_; ++k)
+            for (ptrdiff_t k = 0; k < size_; ++k) {
+                if (k % ASK == ASK - 1 && stopped())
+                    return;
                 for (int pass = 0; pass < passes; ++pass)
-                    ++counts[(static_cast<size_t>(pass) << digit) + (row_bits(pairs_[k], pass * digit) & mask)];
+                    ++counts_[(static_cast<size_t>(pass) << digit) + (row_bits(pairs_.get()[k], pass * digit) & mask)];
+            }
             for (int pass = 0; pass < passes; ++pass) {
-                ptrdiff_t* places = counts.data() + (static_cast<size_t>(pass) << digit);
+                ptrdiff_t* places = counts_.data() + (static_cast<size_t>(pass) << digit);
                 ptrdiff_t before = 0;
                 for (size_t value = 0; value <= mask; ++value) {
                     const ptrdiff_t here = places[value];
                     places[value] = before;
                     before += here;
                 }
-                for (ptrdiff_t k = 0; k < size_; ++k)
-                    spare_[places[row_bits(pairs_[k], pass * digit) & mask]++] = pairs_[k];
+                for (ptrdiff_t k = 0; k < size_; ++k) {
+                    if (k % ASK == ASK - 1 && stopped())
+                        return;
+                    spare_.get()[places[row_bits(pairs_.get()[k], pass * digit) & mask]++] = pairs_.get()[k];
+                }
                 std::swap(pairs_, spare_);
             }
         }
         // spare_ is free now: it takes the groups' starts, of which there are at most as many as pairs
         count_ = 0;
         for (ptrdiff_t k = 0; k < size_; ++k) {
-            spare_[count_] = static_cast<uint64_t>(k);
+            spare_.get()[count_] = static_cast<uint64_t>(k);
             count_ += k == 0 || row(k) != row(k - 1);
         }
     }
@@ -79,12 +86,12 @@ public:
     ptrdiff_t size() const { return size_; }        // pairs
     ptrdiff_t count() const { return count_; }      // groups, U
     ptrdiff_t row(ptrdiff_t k) const {
-        return position_bits_ == 64 ? 0 : static_cast<ptrdiff_t>(pairs_[k] >> position_bits_);
+        return position_bits_ == 64 ? 0 : static_cast<ptrdiff_t>(pairs_.get()[k] >> position_bits_);
     }
-    ptrdiff_t position(ptrdiff_t k) const { return static_cast<ptrdiff_t>(pairs_[k] & position_mask()); }
+    ptrdiff_t position(ptrdiff_t k) const { return static_cast<ptrdiff_t>(pairs_.get()[k] & position_mask()); }
     // the pairs of a group: start(group)..start(group + 1)
     ptrdiff_t start(ptrdiff_t group) const {
-        return group < count_ ? static_cast<ptrdiff_t>(spare_[group]) : size_;
+        return group < count_ ? static_cast<ptrdiff_t>(spare_.get()[group]) : size_;
     }
 
     // Shares the groups out in claims of about `bytes` of rows; a group of more than `giant` pairs by columns.
@@ -116,6 +123,7 @@ public:
 
 private:
     static constexpr int DIGIT = 11;    // 2048 counters stay in the first-level cache
+    static constexpr ptrdiff_t ASK = ptrdiff_t(1) << 20;    // pairs between two questions: about 5 ms
 
     // only where row_bits_ > 0, so that position_bits_ < 64
     uint64_t row_bits(uint64_t pair, int from) const { return pair >> (position_bits_ + from); }
@@ -127,7 +135,9 @@ private:
     }
 
     std::unique_ptr<uint64_t[]> pairs_, spare_;
+    std::vector<ptrdiff_t> counts_;
     std::vector<Claim> claims_;
+    int passes_ = 0, digit_ = 0;
     ptrdiff_t size_ = 0, count_ = 0;
     int position_bits_ = 0, row_bits_ = 0;
 };

@@ -9,11 +9,16 @@ One module, so that there is one pool of threads; one included file a subject.
 
 import os
 import threading
+import weakref
 
 cimport cython
 cimport numpy as np
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.object cimport PyObject
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.errno cimport EIO
 from libc.math cimport sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset, strcmp
@@ -50,6 +55,7 @@ cdef extern from "pool.hpp" namespace "pool" nogil:
     ctypedef int (*Interrupted)() noexcept nogil
     void pool_set_up "pool::set_up"()
     void pool_stop "pool::stop"()
+    cpp_bool pool_stopped "pool::stopped"() noexcept
     cpp_bool pool_run "pool::run"(
         Body body, void* context, ptrdiff_t blocks, int threads, cpp_bool wake_sleepers, Interrupted interrupted
     )
@@ -101,7 +107,7 @@ cdef extern from "groups.hpp" namespace "groups" nogil:
     cppclass Groups:
         void reserve(ptrdiff_t count, ptrdiff_t num_rows) except +
         void add(ptrdiff_t row, ptrdiff_t position)
-        void sort() except +
+        void sort(cpp_bool (*stopped)() noexcept nogil)
         ptrdiff_t size() const
         ptrdiff_t count() const
         ptrdiff_t row(ptrdiff_t k) const
@@ -244,9 +250,11 @@ pool_set_up()
 include "settings.pxi"
 include "arguments.pxi"
 include "threads.pxi"
+include "mapped.pxi"
 include "gather.pxi"
 include "mask.pxi"
 include "bag.pxi"
 include "grad.pxi"
 include "optimizer.pxi"
 include "losses.pxi"
+include "guard.pxi"

@@ -62,4 +62,5 @@ def mask(ids, padding_id=0, *, out=None, num_threads=None):
     else:
         claim = CLAIM_BYTES // job.id_size
         _run(_mask_block, &job, (job.count + claim - 1) // claim, job.count * (job.id_size + 1), threads)
+    _whole(ids)
     return marks if out is None else out

@@ -163,17 +163,33 @@ cdef class _Debts:
         return 0
 
 
-def update_rows(
-    table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative,
-    np.ndarray rows, np.ndarray grads, bint every_row, l1, l2, scale, clip, norm
-):
-    """One step. `rows` is from `rising_rows`, or None where `grads` has all rows; `every_row`: others move too."""
-    cdef _Debts debts = _Debts()
+@cython.final
+@cython.internal
+@cython.auto_pickle(False)
+cdef class _Update:
+    """A step of one table that nothing can keep from being taken any more, but for a signal while it is."""
+    cdef tuple arrays           # keeps alive what `job` points to
     cdef StepJob job
+    cdef int threads
+    cdef double* sums           # (count,) IN and OUT: what the debts' sums gain by the step
+    cdef const double* gains    # (count,) IN
+    cdef ptrdiff_t count
+
+
+def prepare_update(
+    table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative,
+    np.ndarray rows, np.ndarray grads, bint every_row, l1, l2, scale, clip, norm, np.ndarray sums, np.ndarray gains
+):
+    """One step, for `run_updates`. `rows` is from `rising_rows`, or None where `grads` has all rows; `every_row`:
+    others move too; `gains` are added to `sums` when the step is done."""
+    cdef _Debts debts = _Debts()
+    cdef _Update update = _Update()
+    cdef StepJob* job = &update.job
     debts.fill(
         table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative
     )
-    memset(&job, 0, sizeof(job))
+    update.arrays = (table, state, frozen, last, numbers, powers, series, zeros, rows, grads, sums, gains)
+    memset(job, 0, sizeof(StepJob))
     job.step = debts.step
     cdef ptrdiff_t grad_count = job.step.num_rows if rows is None else np.PyArray_SIZE(rows)
     _fits(grads, np.NPY_FLOAT, grad_count * job.step.dim)
@@ -188,13 +204,37 @@ def update_rows(
     job.step.l1, job.step.l2, job.step.scale, job.step.clip = l1, l2, scale, clip
     job.step.prepare = l1 != 0 or l2 != 0 or scale != 1 or clip != float("inf")
     job.step.norm, job.step.norm_low, job.step.norm_high, job.step.norm_rate = norm
-    cdef ptrdiff_t row_bytes = job.step.dim * 4 * (2 + 2 * job.step.states)
-    if row_bytes == 0:
-        return
-    job.claim = max(STEP_CLAIM_BYTES // row_bytes, <ptrdiff_t>1)
-    _run(
-        _step_block, &job, (job.step.count + job.claim - 1) // job.claim, job.step.count * row_bytes, _threads(None)
-    )
+    job.claim = max(STEP_CLAIM_BYTES // max(_step_bytes(&job.step), <ptrdiff_t>1), <ptrdiff_t>1)
+    update.threads = _threads(None)
+    update.count = 0
+    if sums is not None:
+        update.count = np.PyArray_SIZE(sums)
+        _fits(sums, np.NPY_DOUBLE, update.count)
+        _fits(gains, np.NPY_DOUBLE, update.count)
+        update.sums = <double*>np.PyArray_DATA(sums)
+        update.gains = <const double*>np.PyArray_DATA(gains)
+    return update
+
+
+cdef inline ptrdiff_t _step_bytes(const Step* step) noexcept:
+    """What a row of a step moves."""
+    return step.dim * 4 * (2 + 2 * step.states)
+
+
+def run_updates(list updates):
+    """Takes steps that `prepare_update` prepared."""
+    cdef _Update update
+    cdef StepJob* job
+    cdef ptrdiff_t k
+    for update in updates:
+        job = &update.job
+        if job.step.dim:
+            _run(
+                _step_block, job, (job.step.count + job.claim - 1) // job.claim,
+                job.step.count * _step_bytes(&job.step), update.threads
+            )
+        for k in range(update.count):
+            update.sums[k] += update.gains[k]
 
 
 def settle_rows(

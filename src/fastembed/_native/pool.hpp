@@ -65,6 +65,31 @@ struct Job {
     }
 };
 
+// What this thread is at work on, for a block that takes long and asks whether to stop.
+struct Current {
+    Job* job;
+    Interrupted interrupted;        // null in a worker
+    clock::time_point asked;
+
+    bool stopped() {
+        const clock::time_point now = clock::now();
+        if (interrupted && now - asked > POLL) {
+            asked = now;
+            if (interrupted())
+                job->cancelled.store(true, std::memory_order_relaxed);
+        }
+        return job->cancelled.load(std::memory_order_relaxed);
+    }
+};
+
+inline Current*& current() {
+    static thread_local Current* the_current = nullptr;
+    return the_current;
+}
+
+// Whether a block should leave its work undone: asked by blocks that may take longer than POLL, every 1 ms or so.
+inline bool stopped() { return current() && current()->stopped(); }
+
 class Pool {
 public:
     // Blocks 0..blocks-1, on at most `threads` threads; false when `interrupted` said stop.
@@ -74,7 +99,7 @@ public:
             open(job, threads, wake_sleepers);
         work_as_caller(job, interrupted);
         if (shared) {
-            close();
+            close(job, interrupted);
             taken_.store(false, std::memory_order_release);
         }
         return !job.cancelled.load(std::memory_order_relaxed);
@@ -122,7 +147,7 @@ private:
 
     // No worker may join any more; those inside a block are waited for, since they write to the caller's arrays. One
     // that lost its processor to another process comes back sooner when this thread sleeps: the idle processor takes it.
-    void close() {
+    void close(Job& job, Interrupted interrupted) {
         uint64_t word = word_.fetch_and(~(uint64_t(0xffff) * SEAT), std::memory_order_acq_rel);
         for (int spins = 0; working(word) && spins < 2000; ++spins) {
             relax();
@@ -132,7 +157,12 @@ private:
             return;
         std::unique_lock<std::mutex> hold(close_mutex_);
         closing_.store(true);
-        closed_.wait(hold, [this] { return !working(word_.load()); });
+        while (!closed_.wait_for(hold, POLL, [this] { return !working(word_.load()); })) {
+            hold.unlock();      // a signal's handler may fork, or call again
+            if (!job.cancelled.load(std::memory_order_relaxed) && interrupted())
+                job.cancelled.store(true, std::memory_order_relaxed);
+            hold.lock();
+        }
         closing_.store(false);
     }
 
@@ -146,16 +176,14 @@ private:
     }
 
     void work_as_caller(Job& job, Interrupted interrupted) {
-        clock::time_point asked = clock::now();
+        Current here{&job, interrupted, clock::now()};
+        Current* const before = current();      // a signal's handler may call from inside a block
+        current() = &here;
         for (ptrdiff_t block = job.claim(); block < job.blocks; block = job.claim()) {
             job.body(job.context, block);
-            const clock::time_point now = clock::now();
-            if (now - asked > POLL) {
-                asked = now;
-                if (interrupted())
-                    job.cancelled.store(true, std::memory_order_relaxed);
-            }
+            here.stopped();
         }
+        current() = before;
     }
 
     void start_workers(int wanted) {
@@ -196,12 +224,15 @@ private:
             if (!seats(word))
                 continue;
             Job& job = *job_;
+            Current here{&job, nullptr, clock::time_point()};
+            current() = &here;
             while (!stopping_.load(std::memory_order_relaxed)) {
                 const ptrdiff_t block = job.claim();
                 if (block >= job.blocks)
                     break;
                 job.body(job.context, block);
             }
+            current() = nullptr;
             leave();
         }
     }

@@ -1,4 +1,4 @@
-"""What a mapped array tells the system about how it will be read, and walks over tables larger than the memory."""
+"""Files mapped read-only into memory: how they will be read, walks over tables larger than the memory, files cut short."""
 
 from __future__ import annotations
 
@@ -11,9 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastembed._native import kernels
+
 # The mappings that `expect_lookups` was called for.
 _for_lookups: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class Mapping(mmap.mmap):
+    """A mapping that the process survives when somebody cuts its file short: see `check_whole`.
+
+    Reading what is gone gives zeros then, and every function of the package that does so raises OSError. The bytes
+    before the end of the page in which the file now ends are not noticed.
+    """
+
+    _token = 0
+
+    def __del__(self) -> None:
+        kernels.forget(self._token)
+        self._token = 0
+
+
+def map_file(fd: int, length: int) -> Mapping:
+    """Map the first `length` bytes of an open file read-only.
+
+    Raises:
+        OSError, ValueError: what the system says.
+    """
+    mapping = Mapping(fd, length, access=mmap.ACCESS_READ)
+    mapping._token = kernels.watch(mapping)
+    return mapping
 
 
 def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:

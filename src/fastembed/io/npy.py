@@ -21,8 +21,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastembed._native.kernels import check_whole
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
+from fastembed.io.mapping import map_file, mapping_of
 
 _MAGIC = b"\x93NUMPY"
 # A header of plain numbers with 32 dimensions of 19 digits each stays below this.
@@ -99,7 +101,7 @@ def map_array(
         array: NDArray[Any] = np.empty(shape, dtype, order)
         array.flags.writeable = False
         return array
-    mapping = mmap.mmap(file.fileno(), offset + num_bytes, access=mmap.ACCESS_READ)
+    mapping = map_file(file.fileno(), offset + num_bytes)
     return np.ndarray(shape, dtype, mapping, offset, order=order)
 
 
@@ -110,10 +112,13 @@ def flat_chunks(array: NDArray[Any], length: int) -> Iterator[tuple[int, NDArray
     released behind the reader, so that a file larger than the memory can be walked through.
     """
     flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
-    mapping = _mapping(array)
+    mapping = mapping_of(array)
     for start in range(0, array.size, length):
         chunk = np.asarray(flat[start : start + length])
-        yield start, chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+        exact = chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+        if exact is not chunk or not array.flags.c_contiguous:
+            check_whole(array)  # what was copied; who reads the mapping itself checks what was read
+        yield start, exact
         if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapping.madvise(mmap.MADV_DONTNEED)
 
@@ -124,13 +129,6 @@ def write_header(file: Writer, shape: tuple[int, ...], dtype: DTypeLike) -> None
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
     file.write(header.getvalue())
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) else None
 
 
 def _open(path: Path) -> BinaryIO:

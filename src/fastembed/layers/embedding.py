@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
+from .._native.kernels import Guard
 from ..io.atomic import Path
-from ..ops import IndexedSlices, embedding_grad, gather
+from ..ops import IndexedSlices, embedding_grad
 from ..ops._check import whole_ids
 from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
@@ -54,6 +55,7 @@ class Embedding(Layer):
 
     _table: NDArray[np.float32]  # (input_dim, output_dim); there is none before the layer is built
     _weight: Weight  # whose value the table is
+    _guard: Guard  # the weight's
 
     @legacy_embedding_arguments
     def __init__(
@@ -150,6 +152,7 @@ class Embedding(Layer):
             constraint=self.embeddings_constraint,
         )
         self._weight = next(weight for weight in self.weights if weight.value is self._table)
+        self._guard = self._weight.guard
         self._initial_weights = None
         self.built = True
         lengths = None if self.input_length is None else _lengths(self.input_length)
@@ -173,11 +176,11 @@ class Embedding(Layer):
             TypeError: if the ids are not numbers, or bool.
             ValueError: if a float is not such a number, or the shape does not fit `input_length`.
         """
-        if self._direct and self._weight.debtor is None:
+        if self._direct:
             shape = self._direct_shape
             if shape is None or (type(inputs) is np.ndarray and inputs.shape[1:] == shape):
                 try:
-                    return gather(self._table, inputs)
+                    return self._guard.gather(self._table, inputs)
                 except TypeError:
                     pass  # not integers: what follows converts whole floats and words the error for others
         if not isinstance(inputs, np.ndarray):
@@ -188,9 +191,7 @@ class Embedding(Layer):
 
     def call(self, inputs: Any) -> NDArray[np.float32]:
         """Return the rows of an array of ids; the layer must be built. As `__call__`, without checking the shape."""
-        ids = exact_ids(inputs)
-        self._weight.settle(ids)
-        return gather(self._table, ids)
+        return self._guard.gather(self._table, exact_ids(inputs))
 
     def backward(self, output_gradient: Any, step: Step) -> None:
         """Hand over the gradient of the rows that were read; ids have none."""
@@ -251,7 +252,8 @@ class Embedding(Layer):
         """The table, (input_dim, output_dim), itself; training changes it in place.
 
         A row that a training step does not use may move later, when it is next needed: an array kept across training
-        steps may lag. Reading this attribute again brings it up to date.
+        steps may lag. Reading this attribute again brings it up to date. While other threads write the table, calls of
+        the layer and `get_weights` see one version of it; who reads this array sees what is being written.
 
         Raises:
             AttributeError: if the layer is not built.

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from .._native.kernels import holds_any
 from ._configs import in_old_words
 from ._places import INPUT, OUTPUT, Places
 from .input_spec import InputSpec, Shape, as_shape
 from .step import Step
-from .weights import WeightOwner
+from .weights import WeightOwner, reading
 
 _ALLOWED_KWARGS = frozenset(
     ["input_shape", "batch_input_shape", "batch_size", "dtype", "name", "trainable", "weights", "input_dtype"]
@@ -165,7 +166,10 @@ class Layer(WeightOwner):
                 self.compute_mask(inputs, mask)  # refuses it
             if "mask" in parameters(type(self).call):
                 kwargs["mask"] = mask
-        return self.call(inputs, **kwargs)
+        if holds_any():  # inside a model's call, which holds all its weights
+            return self.call(inputs, **kwargs)
+        with reading(self._weights_in_order()):
+            return self.call(inputs, **kwargs)
 
     def _join(self, input_shape: Shape, mask: Any) -> tuple[Shape, Any]:
         """Take a place in a model behind an output of this shape and mask; return the layer's own shape and mask."""

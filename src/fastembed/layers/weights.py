@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
+from .._native.kernels import Guard
+from .._native.kernels import reading as _reading
+from .._native.kernels import writing as _writing
 from ..ops import embedding_grad
 from ..ops._tables import new_table
+from . import _snapshots
 
 # How many more values may be made where a file's weights will replace them, in a list of one; None elsewhere.
 _left: ContextVar[list[int] | None] = ContextVar("left", default=None)
@@ -55,10 +60,19 @@ class Weight:
     value: NDArray[np.float32]
     regularizer: Callable[[Any], Any] | None = None
     constraint: Callable[[Any], Any] | None = None
-    # The optimizer's state of this table, while rows of `value` may lag behind (see `settle`); else None.
-    debtor: Any = None
     # Rows that training leaves alone, (V,); never changed in place. None: there are none.
     frozen: NDArray[np.bool_] | None = None
+    # Held by whoever reads or writes `value`, so that each call sees one version: see `reading` and `writing`.
+    guard: Guard = field(default_factory=Guard, repr=False)
+
+    @property
+    def debtor(self) -> Any:
+        """The optimizer's state of this table, while rows of `value` may lag behind (see `settle`); else None."""
+        return self.guard.debtor
+
+    @debtor.setter
+    def debtor(self, debtor: Any) -> None:
+        self.guard.debtor = debtor
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,8 +88,9 @@ class Weight:
         Raises:
             IndexError: if an id is outside the table.
         """
-        if self.debtor is not None:
-            self.debtor.settle(ids)
+        debtor = self.guard.debtor
+        if debtor is not None:
+            debtor.settle(ids)
 
     def freeze_rows(self, rows: Any) -> None:
         """Leave rows alone in training from now on: no optimizer, penalty or constraint moves them.
@@ -114,15 +129,28 @@ class Weight:
         return marks
 
     def __getstate__(self) -> dict[str, Any]:
-        self.settle()
-        return self.__dict__ | {"debtor": None}
+        return self.__dict__ | {"value": _snapshots.value_of(self)}
+
+
+def reading(weights: Iterable[Weight]) -> AbstractContextManager[None]:
+    """A context in which no other thread changes these weights: what is read in it is of one version.
+
+    Readers do not keep each other out. Contexts nest, also with `writing`.
+    """
+    return _reading([weight.guard for weight in weights])
+
+
+def writing(weights: Iterable[Weight]) -> AbstractContextManager[None]:
+    """A context in which no other thread reads or changes these weights: what is changed in it is one new version."""
+    return _writing([weight.guard for weight in weights])
 
 
 def penalty(weight: Weight) -> Any:
     """Return the penalty of a weight that has a regularizer."""
-    weight.settle()
     assert weight.regularizer is not None
-    return weight.regularizer(weight.value)
+    with reading([weight]):
+        weight.settle()
+        return weight.regularizer(weight.value)
 
 
 class WeightOwner:
@@ -220,9 +248,10 @@ class WeightOwner:
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Return copies of the weights' arrays."""
         own = self._weights_in_order()
-        for weight in own:
-            weight.settle()
-        return [weight.value.copy() for weight in own]
+        with reading(own):
+            for weight in own:
+                weight.settle()
+            return [weight.value.copy() for weight in own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy arrays into the weights; other dtypes are converted to float32.
@@ -232,13 +261,21 @@ class WeightOwner:
         """
         own = self._weights_in_order()
         check_weights(self.name, weights, [weight.shape for weight in own])
-        for weight, given in zip(own, weights, strict=True):
-            weight.settle()
-            weight.value[...] = given
+        with writing(own):
+            for weight in own:
+                weight.settle()
+            for weight, given in zip(own, weights, strict=True):
+                weight.value[...] = given
         self._initial_weights = None
 
     def _weights_in_order(self) -> list[Weight]:
         return self.weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _snapshots.state_of(self, self._weights_in_order())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(_snapshots.restored(state))
 
 
 def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> None:

@@ -6,11 +6,15 @@ The compiled functions call these only when an argument is not already exact, so
 from __future__ import annotations
 
 import itertools
+import mmap
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastembed._native import kernels
 
 _INT64 = np.iinfo(np.int64)
 
@@ -32,7 +36,23 @@ def table(table: Any) -> NDArray[np.float32]:
         raise ValueError(
             f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
         )
+    watch(table)
     return table.view(np.ndarray)
+
+
+_watched: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+
+def watch(array: Any) -> None:
+    """Sees to it that the process survives when the file under an `np.memmap` is cut short: see `kernels.watch`."""
+    if not isinstance(array, np.memmap):
+        return
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if type(base) is mmap.mmap and base not in _watched:
+        weakref.finalize(base, kernels.forget, kernels.watch(base))
+        _watched.add(base)
 
 
 def ids(
@@ -55,8 +75,11 @@ def ids(
         if array.size == 0 and not isinstance(ids, np.ndarray):  # an empty list says nothing of its items
             return np.zeros(array.shape, np.int64), padding_id
         raise TypeError(f"`ids` must be integers. Received: dtype {array.dtype}; {_ids_fix(array.dtype.kind)}.")
+    watch(ids)
     # also strips the subclass; a copy only where the layout asks for one
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray), padding_id
+    exact = np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray)
+    kernels.check_whole(array)
+    return exact, padding_id
 
 
 def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,0 +1,223 @@
+"""Tables in mapped files: cut short while they are read, read-only, and replaced while somebody reads them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastembed import embedding_bag, gather, optimizers, scatter_add
+from fastembed._native import kernels
+from fastembed.io.atomic import replacing
+from fastembed.io.npy import open_npy, write_header
+from fastembed.layers.weights import Weight
+from tests.ops.helpers import assert_clean, run_python
+
+from .helpers import scaled
+
+posix = pytest.mark.skipif(os.name != "posix", reason="SIGBUS")
+
+PRELUDE = """
+import os, signal, sys, threading, time
+import numpy as np
+import fastembed
+from fastembed import embedding_bag, gather, gather_with_mask, mask
+from fastembed.io.npy import flat_chunks, open_npy
+folder = sys.argv[1]
+def fresh(name="table.npy", array=None):
+    path = os.path.join(folder, name)
+    np.save(path, np.ones((20_000, 64), np.float32) if array is None else array)
+    return path
+def refused(call):
+    try:
+        call()
+    except OSError as error:
+        return error.errno == 5 and str(error) == (
+            "[Errno 5] a mapped file was cut short while it was in use: part of the array is gone. Replace such a file "
+            "by renaming a new one over it, and readers keep the old")
+    return False
+ids = np.arange(20_000)
+"""
+
+
+@posix
+@pytest.mark.parametrize("way", ["open_npy", "np.load", "np.memmap"])
+def test_truncation_before_a_call_is_an_error_and_the_process_lives(tmp_path: Path, way: str) -> None:
+    code = """
+path = fresh()
+table = {"open_npy": open_npy, "np.load": lambda p: np.load(p, mmap_mode="r"),
+         "np.memmap": lambda p: np.memmap(p, np.float32, "r", 128, (20_000, 64))}[sys.argv[2]](path)
+assert (gather(table, ids) == 1).all()
+os.truncate(path, 5000)
+for threads in (1, 3):
+    print(refused(lambda: gather(table, ids, num_threads=threads)),
+          refused(lambda: gather_with_mask(table, ids, num_threads=threads)),
+          refused(lambda: embedding_bag(table, ids[None], num_threads=threads)),
+          refused(lambda: gather(table, ids[-3:])))
+print((gather(np.ones((20_000, 64), np.float32), ids) == 1).all())
+other = open_npy(fresh("other.npy"))
+print((gather(other, ids) == 1).all())
+del table
+table = open_npy(fresh())
+print((gather(table, ids) == 1).all())
+"""
+    done = run_python(PRELUDE + code, str(tmp_path), way)
+    assert_clean(done, "True True True True\n" * 2 + "True\n" * 3)
+
+
+@posix
+def test_truncated_ids_are_an_error(tmp_path: Path) -> None:
+    code = """
+table = np.ones((20_000, 2), np.float32)
+for dtype in ("<i8", ">i8"):
+    path = fresh("ids.npy", ids.astype(dtype))
+    mapped = open_npy(path)
+    os.truncate(path, 5000)
+    print(refused(lambda: gather(table, mapped)), refused(lambda: list(flat_chunks(mapped, 500))) or dtype == "<i8",
+          refused(lambda: mask(mapped)))
+path = fresh("ids.npy", ids.reshape(100, 200, order="F"))
+mapped = open_npy(path)
+os.truncate(path, 5000)
+print(refused(lambda: list(flat_chunks(mapped, 500))))
+"""
+    assert_clean(run_python(PRELUDE + code, str(tmp_path)), "True True True\n" * 2 + "True\n")
+
+
+@posix
+def test_truncation_during_a_gather_is_an_error_and_the_process_lives(tmp_path: Path) -> None:
+    code = """
+seen = 0
+many = np.tile(ids, 20)
+out = np.empty((len(many), 64), np.float32)
+for k in range(int(sys.argv[2])):
+    path = fresh()
+    table = open_npy(path)
+    timer = threading.Timer(0.002 + 0.001 * (k % 5), os.truncate, (path, 0))
+    timer.start()
+    try:
+        while True:
+            assert (gather(table, many, out=out, num_threads=1 + k % 3) == 1).all()
+    except OSError:
+        seen += 1
+    timer.join()
+print(seen)
+"""
+    count = scaled(20)
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), str(count), timeout=250), f"{count}\n")
+
+
+@posix
+def test_truncated_file_of_the_command_line_is_one_line(tmp_path: Path) -> None:
+    code = """
+from fastembed._cli import main
+fresh("ids.npy", np.zeros(5, np.int64))
+path = fresh()
+import fastembed._cli.gather as command
+real = command.open_ids
+def open_and_cut(name):
+    os.truncate(path, 0)
+    return real(name)
+command.open_ids = open_and_cut
+print(main(["gather", path, os.path.join(folder, "ids.npy"), os.path.join(folder, "out.npy")]))
+print(sorted(os.listdir(folder)))
+"""
+    done = run_python(PRELUDE + code, str(tmp_path))
+    assert done.stdout == "2\n['ids.npy', 'table.npy']\n"
+    assert done.stderr.startswith("fastembed gather: ")
+    assert done.stderr.count("\n") == 1
+
+
+@posix
+def test_handler_is_installed_with_the_first_mapped_table_and_hands_on(tmp_path: Path) -> None:
+    # a fault that is none of ours still goes to whoever was there first, and still ends the process
+    code = """
+import faulthandler, mmap
+def handler():
+    with open("/proc/self/status") as status:
+        caught = next(line for line in status if line.startswith("SigCgt")).split()[1]
+    return bool(int(caught, 16) >> (signal.SIGBUS - 1) & 1)
+before = handler()
+gather(np.ones((3, 2), np.float32), [1])
+after_gather = handler()
+if sys.argv[2] == "faulthandler": faulthandler.enable()
+table = open_npy(fresh())
+if sys.argv[2] == "later": faulthandler.enable(); second = open_npy(fresh("second.npy"))
+print(before, after_gather, handler(), flush=True)
+path = fresh("mine.npy")
+with open(path, "rb") as file:
+    mine = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+os.truncate(path, 0)
+mine[-1]
+"""
+    for extra in ("none", "faulthandler", "later"):
+        done = run_python(PRELUDE + code, str(tmp_path), extra, timeout=60)
+        assert (done.returncode, done.stdout) == (-signal.SIGBUS, "False False True\n")
+        assert ("Bus error" in done.stderr) == (extra != "none")
+
+
+def test_read_only_maps_refuse_updates_in_words(tmp_path: Path) -> None:
+    np.save(tmp_path / "table.npy", np.ones((6, 2), np.float32))
+    table = open_npy(tmp_path / "table.npy")
+    with pytest.raises(ValueError, match="writable") as error:
+        scatter_add(table, [1], np.ones((1, 2), np.float32))
+    assert str(error.value) == "`table` must be writable. Received: a read-only array."
+    with pytest.raises(ValueError, match="writable") as error:
+        gather(np.ones((6, 2), np.float32), np.arange(6), out=table)
+    assert str(error.value) == "`out` must be writable. Received: a read-only array."
+    weight = Weight("w", table)
+    with pytest.raises(ValueError, match="read-only") as error:
+        optimizers.SGD().apply_gradients([(np.ones((6, 2), np.float32), weight)])
+    assert str(error.value) == "a read-only weight cannot be trained."
+    assert (np.load(tmp_path / "table.npy") == 1).all()
+
+
+def test_saving_over_a_mapped_file_keeps_the_old_rows_for_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+    np.save(path, np.ones((50_000, 16), np.float32))
+    table = open_npy(path)
+    ids = np.arange(50_000)
+    for value in (2, 3):
+        with replacing(path) as (file,):
+            write_header(file, (50_000, 16), np.float32)
+            file.write(np.full(50_000 * 16, value, np.float32).data)
+        assert (gather(table, ids) == 1).all()
+        assert (embedding_bag(table, ids[None]) == 1).all()
+        assert (gather(open_npy(path), ids) == value).all()
+
+
+def test_mappings_are_forgotten_with_their_arrays(tmp_path: Path) -> None:
+    np.save(tmp_path / "table.npy", np.ones((6, 2), np.float32))
+    for _ in range(200):
+        table = open_npy(tmp_path / "table.npy")
+        view = table[1:3]
+        del table
+        assert gather(np.ascontiguousarray(view), [0]).tolist() == [[1, 1]]
+    kernels.check_whole(view, None, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_worker_processes_share_one_mapped_table(tmp_path: Path, method: str) -> None:
+    np.save(tmp_path / "table.npy", np.arange(400_000, dtype=np.float32).reshape(50_000, 8))
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import multiprocessing, sys
+import numpy as np
+from fastembed import gather
+from fastembed.io.npy import open_npy
+def sums(seed):
+    table = open_npy(sys.argv[1])
+    ids = np.random.default_rng(seed).integers(0, 50_000, 20_000)
+    return bool((gather(table, ids, num_threads=2) == np.asarray(table)[ids]).all())
+if __name__ == "__main__":
+    with multiprocessing.get_context(sys.argv[2]).Pool(3) as pool:
+        print(all(pool.map(sums, range(12))))
+"""
+    )
+    code = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, *sys.argv[1:]]).returncode)"
+    done = run_python(code, str(script), str(tmp_path / "table.npy"), method, timeout=250)
+    assert_clean(done, "True\n")

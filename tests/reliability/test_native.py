@@ -1,0 +1,58 @@
+"""The C and C++ headers alone: warnings of two compilers, and random calls under sanitizers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ops.helpers import SANITIZED
+
+from .helpers import scaled
+
+HERE = Path(__file__).parent
+NATIVE = Path(os.environ.get("FASTEMBED_SOURCE", HERE.parents[1])) / "src" / "fastembed" / "_native"
+pytestmark = pytest.mark.skipif(
+    not NATIVE.is_dir() or os.name != "posix" or SANITIZED, reason="the sources, and a compiler like gcc"
+)
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+HEADERS = sorted(path.name for kind in ("*.h", "*.hpp") for path in NATIVE.glob(kind))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(compiler)
+    languages = [("c", "-std=c11"), ("c++", "-std=c++17")] if header.endswith(".h") else [("c++", "-std=c++17")]
+    for language, standard in languages:
+        source = tmp_path / f"one.{language}"
+        source.write_text(f'#include "{header}"\nint main(void) {{ return 0; }}\n')
+        # what a header offers and this file does not use is no mistake
+        command = [compiler, "-x", language, standard, "-O1", *WARNINGS, "-Wno-unused-function",
+                   "-Wno-unused-const-variable", "-I", str(NATIVE), "-c", str(source), "-o", str(tmp_path / "o")]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def built(folder: Path, *flags: str) -> Path:
+    program = folder / "fuzz"
+    command = ["g++", "-std=c++17", "-g", "-ffp-contract=off", *WARNINGS, *flags, "-I", str(NATIVE)]
+    subprocess.run([*command, "-o", str(program), str(HERE / "fuzz.cpp")], check=True)
+    return program
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++")
+def test_random_calls_equal_plain_loops_under_sanitizers(tmp_path: Path) -> None:
+    program = built(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_stack_use_after_return=1"}
+    calls, seed = scaled(100_000), os.environ.get("FASTEMBED_FUZZ_SEED", "1")
+    done = subprocess.run(
+        [program, str(calls), seed], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(rf"{calls} calls, .* us each\n", done.stdout)

@@ -1,0 +1,449 @@
+"""One version of the weights a call: whatever other threads set, load or train meanwhile."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fastembed import Embedding, IndexedSlices, Sequential, optimizers
+from fastembed._native import kernels
+from fastembed.layers import Dense, Flatten, GlobalAveragePooling1D, Layer
+from tests.ops.helpers import assert_clean, run_python
+
+from .helpers import at_once
+
+ROWS, DIM = 20_000, 16  # a table that takes longer to write than a switch between threads
+IDS = np.random.default_rng(0).integers(0, ROWS, (40, 50))
+FEW = np.array([[0, ROWS - 1, ROWS // 2]])
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+
+
+@pytest.fixture(autouse=True)
+def _switch_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    yield
+    sys.setswitchinterval(before)
+
+
+def constant(layer: Layer) -> Callable[[], None]:
+    """Sets all weights of a layer to one number, another each time."""
+    tables = [[np.full(weight.shape, k, np.float32) for weight in layer.weights] for k in range(1, 5)]
+    turn = itertools.cycle(tables)
+    return lambda: layer.set_weights(next(turn))
+
+
+def one_number(*arrays: Any) -> None:
+    numbers = {float(number) for array in arrays for number in (array.min(), array.max())}
+    assert len(numbers) == 1, f"several versions in one call: {numbers}"
+
+
+def embedding(**kwargs: Any) -> Embedding:
+    layer = Embedding(ROWS, DIM, weights=[np.ones((ROWS, DIM), np.float32)], **kwargs)
+    layer.build(None)
+    return layer
+
+
+def pickled(thing: Any) -> Any:
+    file = io.BytesIO()
+    pickle.dump(thing, file, protocol=5)
+    return pickle.loads(file.getvalue())
+
+
+def test_every_reader_of_a_layer_sees_one_version() -> None:
+    layer = embedding()
+    at_once(
+        2,
+        constant(layer),
+        lambda: one_number(layer(IDS)),
+        lambda: one_number(layer(FEW)),
+        lambda: one_number(layer(IDS.tolist())),
+        lambda: one_number(*layer.get_weights()),
+        lambda: one_number(pickled(layer).embeddings),
+        lambda: one_number(copy.deepcopy(layer).embeddings),
+    )
+
+
+def test_every_call_of_a_model_sees_one_version_of_all_weights() -> None:
+    # each output is table * kernel * 16 * 50 + bias, all of one number k: 800 k**2 + k
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    model.set_weights([np.ones(weight.shape, np.float32) for weight in model.weights])
+    allowed = {800.0 * k * k + k for k in range(1, 5)}
+
+    def check(outputs: NDArray[np.float32]) -> None:
+        one_number(outputs)
+        assert float(outputs[0, 0]) in allowed
+
+    at_once(
+        2,
+        constant(model),
+        lambda: check(model.predict(IDS, batch_size=8)),
+        lambda: check(model.predict_on_batch(IDS)),
+        lambda: check(model(IDS)),
+        lambda: check(model.predict(IDS, steps=2)),
+        lambda: one_number(*model.get_weights()),
+        lambda: one_number(*pickled(model).get_weights()),
+    )
+
+
+def test_pooled_models_see_one_version() -> None:
+    model = Sequential([embedding(input_length=50), GlobalAveragePooling1D()])
+    at_once(1, constant(model), lambda: one_number(model.predict(IDS)), lambda: one_number(model.predict(IDS[:1])))
+
+
+def test_dense_steps_are_seen_whole() -> None:
+    layer = embedding()
+    optimizer = optimizers.SGD(lr=0.5)
+    moves = itertools.cycle([np.full((ROWS, DIM), sign, np.float32) for sign in (1, -1)])
+    at_once(
+        1,
+        lambda: optimizer.apply_gradients([(next(moves), layer)]),
+        lambda: one_number(layer(IDS)),
+        lambda: one_number(*layer.get_weights()),
+        lambda: one_number(pickled(layer).embeddings),
+    )
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_steps_that_leave_debts_are_seen_whole(name: str) -> None:
+    # every step moves all rows alike, those without a gradient as what they owe: each version is one number
+    def made() -> tuple[Embedding, optimizers.Optimizer, list[IndexedSlices]]:
+        layer = embedding()
+        optimizer: optimizers.Optimizer = optimizers.Adam(lr=0.5) if name == "adam" else optimizers.SGD(0.5, 0.9)
+        some = np.arange(0, ROWS, 3)
+        return layer, optimizer, [
+            IndexedSlices(np.ones((ROWS, DIM), np.float32), np.arange(ROWS), (ROWS, DIM)),
+            IndexedSlices(np.zeros((len(some), DIM), np.float32), some, (ROWS, DIM)),
+        ]
+
+    layer, optimizer, slices = made()
+    versions = [1.0]
+    turns = [0, 1, 1, 1, 0, 1, 1, 1, 1] * 4
+    for turn in turns:
+        optimizer.apply_gradients([(slices[turn], layer)])
+        versions.append(float(layer.get_weights()[0][0, 0]))
+    assert np.abs(np.diff(versions)).min() > 1e-3
+
+    def near_one(rows: NDArray[np.float32]) -> None:
+        assert rows.max() - rows.min() < 1e-4, "several versions in one call"
+        assert np.abs(np.array(versions) - float(rows.reshape(-1)[0])).min() < 1e-4
+
+    state: list[Any] = []
+
+    def train() -> None:
+        layer, optimizer, slices = made()
+        state[:] = [layer]
+        for turn in turns:
+            optimizer.apply_gradients([(slices[turn], layer)])
+            time.sleep(0.0005)
+
+    state[:] = [made()[0]]
+    at_once(1, train, lambda: near_one(state[0](IDS)), lambda: near_one(state[0](FEW)),
+            lambda: near_one(state[0].get_weights()[0]), lambda: near_one(pickled(state[0]).embeddings))  # fmt: skip
+
+
+def test_fit_and_set_weights_and_predict_at_once() -> None:
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(1)])
+    model.set_weights([np.ones(weight.shape, np.float32) for weight in model.weights])
+    model.compile(optimizers.SGD(lr=1e-9), "mse")
+    targets = np.zeros((40, 1), np.float32)
+    at_once(
+        1,
+        lambda: model.fit(IDS, targets, epochs=1, batch_size=10, verbose=0),
+        constant(model),
+        lambda: model.predict(IDS),
+        lambda: model.evaluate(IDS, targets, verbose=0),
+        lambda: model.layers[0](IDS),
+    )
+    model.set_weights([np.ones(weight.shape, np.float32) for weight in model.weights])
+    one_number(model.predict(IDS))
+
+
+def test_neither_readers_nor_writers_starve() -> None:
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    set_one, set_other = constant(model), constant(model)
+    counts = at_once(
+        1.5, set_one, set_other, *[lambda: model.predict(IDS, batch_size=4)] * 3, lambda: model.layers[0](IDS[:1])
+    )
+    assert min(counts) >= 5, counts
+
+
+# ── the guards themselves ────────────────────────────────────────────────────────────────────────
+
+
+def within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What the work returns, in a thread; it must be done in time."""
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+    return result[0]
+
+
+def entered(context: Any) -> bool:
+    with context:
+        return True
+
+
+def test_contexts_nest_in_every_order() -> None:
+    guards = [kernels.Guard(), kernels.Guard()]
+    kinds = (kernels.reading, kernels.settling, kernels.writing)
+
+    def nest() -> bool:
+        for one, two, three in itertools.product(kinds, kinds, kinds):
+            with one(guards), two(guards[::-1]), three(guards[:1]):
+                assert kernels.holds_any()
+        return not kernels.holds_any()
+
+    assert within(20, nest)
+    assert within(20, lambda: entered(kernels.writing(guards)))
+
+
+def test_readers_share_and_writers_do_not() -> None:
+    guard = kernels.Guard()
+    with kernels.reading([guard]):
+        assert within(20, lambda: entered(kernels.reading([guard])))
+        assert within(20, lambda: entered(kernels.settling([guard])))
+        late: list[bool] = []
+        writer = threading.Thread(target=lambda: late.append(entered(kernels.writing([guard]))))
+        writer.start()
+        time.sleep(0.1)
+        assert late == []
+        # who reads already goes on, past the writer that waits
+        with kernels.reading([guard]), kernels.settling([guard]):
+            pass
+    writer.join(20)
+    assert late == [True]
+    with kernels.settling([guard]):
+        other = threading.Thread(target=lambda: late.append(entered(kernels.settling([guard]))))
+        other.start()
+        time.sleep(0.05)
+        assert late == [True]
+    other.join(20)
+    assert late == [True, True]
+
+
+def test_two_who_read_may_both_write() -> None:
+    guard = kernels.Guard()
+    both = threading.Barrier(2)
+
+    def upgrade() -> bool:
+        with kernels.reading([guard]):
+            both.wait(20)
+            with kernels.writing([guard]):
+                pass
+        return True
+
+    threads = [threading.Thread(target=upgrade, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert within(20, lambda: entered(kernels.writing([guard])))
+
+
+def test_guards_taken_together_never_wait_for_each_other() -> None:
+    guards = [kernels.Guard() for _ in range(4)]
+    rng = np.random.default_rng(0)
+    kinds = (kernels.reading, kernels.settling, kernels.writing)
+
+    def work() -> None:
+        chosen = [guards[k] for k in rng.permutation(4)[: rng.integers(1, 5)]]
+        with kinds[rng.integers(3)](chosen):
+            time.sleep(0)
+
+    at_once(1, *[work] * 6)
+    assert within(20, lambda: entered(kernels.writing(guards)))
+
+
+def test_errors_inside_let_go() -> None:
+    guard = kernels.Guard()
+    for kind in (kernels.reading, kernels.settling, kernels.writing):
+        with pytest.raises(ZeroDivisionError), kind([guard]):
+            raise ZeroDivisionError
+    layer = embedding()
+    with pytest.raises(IndexError):
+        layer(np.array([ROWS]))
+    with pytest.raises(ValueError, match="not compatible"):
+        layer.set_weights([np.ones((1, 1))])
+    assert within(20, lambda: entered(kernels.writing([guard, layer._guard])))
+
+
+def test_guards_are_checked_and_copies_are_fresh() -> None:
+    with pytest.raises(TypeError) as error:
+        kernels.reading([None])  # type: ignore[list-item]
+    assert str(error.value) == "`guards` must be of Guard. Received: None."
+    guard = kernels.Guard()
+    with kernels.writing([guard]):
+        for other in (copy.deepcopy(guard), pickle.loads(pickle.dumps(guard))):
+            assert other is not guard
+            assert within(20, lambda other=other: entered(kernels.writing([other])))
+
+
+class Counting(Layer):
+    """Counts its calls in a weight of its own, which it sets while a model predicts."""
+
+    def build(self, input_shape: Any) -> None:
+        self.count = self.add_weight("count", (1,), initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        self.set_weights([self.get_weights()[0] + 1])
+        return inputs
+
+
+def test_layers_may_set_weights_while_a_model_predicts() -> None:
+    model = Sequential([embedding(input_length=50), Counting()])
+    at_once(1, *[lambda: model.predict(IDS)] * 2, constant(model.layers[0]))
+
+
+def test_predict_in_a_callback_of_fit_does_not_hang() -> None:
+    from fastembed.callbacks import LambdaCallback
+
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(1)])
+    model.compile("adam", "mse")
+    callback = LambdaCallback(on_batch_end=lambda batch, logs: model.predict(IDS[:2]))
+    fit = lambda: model.fit(IDS, np.zeros((40, 1)), batch_size=10, verbose=0, callbacks=[callback])  # noqa: E731
+    within(60, fit)
+    at_once(0.5, fit, lambda: model.predict(IDS))
+
+
+def test_pickles_keep_each_array_once_and_linked() -> None:
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    for other in (pickled(model), copy.deepcopy(model)):
+        table, dense = other.layers[0], other.layers[2]
+        assert table.embeddings is table.weights[0].value
+        assert (dense.kernel is dense.weights[0].value, dense.bias is dense.weights[1].value) == (True, True)
+        other.set_weights([weight * 2 for weight in model.get_weights()])
+        np.testing.assert_array_equal(other.predict(IDS[:2]), 4 * model.predict(IDS[:2]))
+    layer, weight = pickled((model.layers[0], model.layers[0].weights[0]))
+    assert layer.embeddings is weight.value
+    assert len(pickle.dumps(model.layers[0])) < 1.1 * ROWS * DIM * 4
+
+
+# ── signals and forks ────────────────────────────────────────────────────────────────────────────
+
+PRELUDE = """
+import os, signal, sys, threading, time
+import numpy as np
+from fastembed import Embedding
+from fastembed._native import kernels
+layer = Embedding(200_000, 16, weights=[np.ones((200_000, 16), np.float32)])
+layer.build(None)
+ids = np.arange(0, 200_000, 7)
+def right(): return len(np.unique(layer(ids))) == 1
+"""
+
+
+@posix
+def test_interrupt_of_who_waits_leaves_the_guard_usable() -> None:
+    code = """
+guard = layer._guard
+inside, over = threading.Event(), threading.Event()
+def hold(kind):
+    with kind([guard]):
+        inside.set()
+        over.wait(30)
+late = []
+for held, wanted in ((kernels.writing, kernels.reading), (kernels.reading, kernels.writing)) * 2:
+    inside.clear(); over.clear()
+    thread = threading.Thread(target=hold, args=(held,))
+    thread.start()
+    inside.wait()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with wanted([guard]): print("not interrupted")
+    except KeyboardInterrupt:
+        late.append(1)
+    over.set()
+    thread.join()
+    with kernels.writing([guard]): pass
+print(len(late), right(), kernels.holds_any())
+"""
+    assert_clean(run_python(PRELUDE + code), "4 True False\n")
+
+
+@posix
+def test_signal_handler_may_set_weights_during_a_lookup() -> None:
+    code = """
+def handle(number, frame):
+    layer.set_weights([np.full((200_000, 16), 2, np.float32)])
+    seen.append(right())
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+seen = []
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+many = np.zeros(30_000_000, np.uint8)
+while len(seen) < 3:
+    layer(many)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(all(seen), right(), kernels.holds_any())
+"""
+    assert_clean(run_python(PRELUDE + code), "True True False\n")
+
+
+@posix
+def test_forked_child_of_a_busy_process_has_one_version_and_free_guards() -> None:
+    code = """
+stop = threading.Event()
+def write():
+    k = 0
+    while not stop.is_set():
+        k += 1
+        layer.set_weights([np.full((200_000, 16), k % 7, np.float32)])
+def read():
+    while not stop.is_set(): assert right()
+threads = [threading.Thread(target=work) for work in (write, write, read)]
+for thread in threads: thread.start()
+good = []
+for _ in range(int(sys.argv[1])):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        ok = right() and len(np.unique(layer.get_weights()[0])) == 1
+        layer.set_weights([np.zeros((200_000, 16))])
+        os._exit(0 if ok and right() and not kernels.holds_any() else 1)
+    good.append(os.waitpid(child, 0)[1] == 0)
+stop.set()
+for thread in threads: thread.join()
+print(all(good), len(good))
+"""
+    from .helpers import scaled
+
+    done = run_python(PRELUDE + code, str(scaled(30)), options=("-W", "ignore::DeprecationWarning"), timeout=250)
+    assert_clean(done, f"True {scaled(30)}\n")
+
+
+@posix
+def test_fork_inside_a_context_keeps_what_the_thread_holds() -> None:
+    code = """
+results = []
+for kind in (kernels.reading, kernels.settling, kernels.writing):
+    with kernels.reading([layer._guard]), kind([layer._guard]):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            held = kernels.holds_any()
+    if child == 0:
+        with kernels.writing([layer._guard]): pass
+        os._exit(0 if held and right() and not kernels.holds_any() else 1)
+    results.append(os.waitpid(child, 0)[1])
+print(results, right())
+"""
+    assert_clean(run_python(PRELUDE + code), "[0, 0, 0] True\n")
+
+
