@@ -44,6 +44,7 @@ else:
 
 headers = [path for kind in ("pxi", "h", "hpp") for path in glob(f"src/fastembed/_native/*.{kind}")]
 setup(
+    options={"build_ext": {"parallel": min(os.cpu_count() or 1, 4)}},     # extensions at a time
     ext_modules=cythonize(
         [
             Extension(
