@@ -8,8 +8,6 @@ have equal scores; of equal scores the lower row comes first.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +15,11 @@ from .io.mapping import is_large, row_blocks
 
 # A block of rows is at most so many bytes, for Ctrl-C to be felt; each block costs the threads of BLAS a meeting, which
 # takes long on a busy machine. Of a mapped table that is released behind the reader a block is what stays.
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 512 << 20
 _RELEASED_BYTES = 8 << 20
 # And has at most so many scores for all queries: they are what memory is needed for.
 _BLOCK_SCORES = 1 << 20
-# The first block is smaller: all of its rows are candidates.
+# So many rows are all candidates; from then on only those that reach the best of them.
 _FIRST_ROWS = 2048
 # Queries that share a pass.
 _QUERIES = 256
@@ -128,23 +126,29 @@ def _scan(
     candidates = [_Candidates(table, query, count) for query in queries]
     least = np.full(len(queries), -np.inf, np.float32)
     rows = block_rows(table, len(queries))
-    first = min(begin + _FIRST_ROWS, end)
-    blocks = itertools.chain(row_blocks(table, rows, begin, first), row_blocks(table, rows, first, end))
-    buffer = np.empty((min(max(rows, first - begin), end - begin), len(queries)), np.float32)
+    buffer = np.empty((min(rows, end - begin), len(queries)), np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for start, block in blocks:
+        for start, block in row_blocks(table, rows, begin, end):
             # in this order it takes BLAS two thirds of the time of the other
             found = np.matmul(block, narrow.T, out=buffer[: len(block)])
             found /= norms.of(start, block)[:, np.newaxis]
-            row, query = np.nonzero(found >= least)
-            by_query = np.argsort(query, kind="stable")
-            row, query = row[by_query], query[by_query]
-            values = found[row, query]
-            ends = np.searchsorted(query, np.arange(len(queries) + 1))
-            for k in np.flatnonzero(np.diff(ends)):
-                part = slice(ends[k], ends[k + 1])
-                least[k] = candidates[k].add(row[part] + start, values[part])
+            if start == begin:
+                _take_in(candidates, least, found[:_FIRST_ROWS], start)
+                found, start = found[_FIRST_ROWS:], start + _FIRST_ROWS
+            _take_in(candidates, least, found, start)
     return candidates
+
+
+def _take_in(candidates: list[_Candidates], least: NDArray[np.float32], found: NDArray[np.float32], start: int) -> None:
+    """Give each query those rows from `start` on whose scores (rows, Q) reach `least` (Q,), which is raised."""
+    row, query = np.divmod(np.flatnonzero(found >= least), len(least))  # np.nonzero takes ten times as long
+    by_query = np.argsort(query, kind="stable")
+    row, query = row[by_query], query[by_query]
+    values = found[row, query]
+    ends = np.searchsorted(query, np.arange(len(least) + 1))
+    for k in np.flatnonzero(np.diff(ends)):
+        part = slice(ends[k], ends[k + 1])
+        least[k] = candidates[k].add(row[part] + start, values[part])
 
 
 class _Candidates:
