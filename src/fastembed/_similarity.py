@@ -18,7 +18,7 @@ from .io.mapping import is_large, row_blocks
 _BLOCK_BYTES = 512 << 20
 _RELEASED_BYTES = 8 << 20
 # And has at most so many scores for all queries: they are what memory is needed for.
-_BLOCK_SCORES = 1 << 20
+_BLOCK_SCORES = 1 << 19
 # So many rows are all candidates; from then on only those that reach the best of them.
 _FIRST_ROWS = 2048
 # Queries that share a pass.
