@@ -45,7 +45,7 @@ def load_vectors(
     float32. Blanks and carriage returns at the ends of lines, a byte order mark and a missing last newline do no harm.
     Where a word comes a second time, its first vector is kept and a warning tells how many there are.
 
-    All threads (see `set_num_threads`) take part. The memory taken is that of the table, its words, and less than 64 MB.
+    All threads (see `set_num_threads`) take part. It takes the memory of the table, its words, and less than 64 MB.
 
     Args:
         path: the file.

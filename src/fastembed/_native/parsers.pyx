@@ -96,8 +96,8 @@ cdef Run run = NULL     # the kernels' pool
 
 # As the enumerations of lines.hpp and reader.hpp number them.
 cdef tuple FAULTS = (
-    "none", "number", "few", "many", "blank", "encoding", "long_line", "long_word", "cut_word", "cut_vector", "not_finite",
-    "memory",
+    "none", "number", "few", "many", "blank", "encoding", "long_line",
+    "long_word", "cut_word", "cut_vector", "not_finite", "memory",
 )
 cdef enum:
     MORE, FINISHED, FAULT, UNDECODABLE

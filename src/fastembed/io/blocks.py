@@ -87,7 +87,7 @@ class Blocks:
             self._pending = self._reader.submit(self._read_now, self._buffers[self.buffer is self._buffers[0]])
 
     def _read_now(self, buffer: NDArray[np.uint8]) -> int:
-        view = memoryview(buffer)[self._margin : self._margin + self._size]
+        view = buffer.data[self._margin : self._margin + self._size]
         done = 0
         while done < self._size and not self._stopped:
             piece = view[done : done + _PIECE]

@@ -16,7 +16,7 @@ import struct
 import zipfile
 import zlib
 from types import TracebackType
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
@@ -59,7 +59,7 @@ class Stream:
         self.label = os.fsdecode(path)
         self._file = open_regular(path)
         self._archive: zipfile.ZipFile | None = None
-        self._content: IO[bytes] | None = None
+        self._content: Any = None
         self._base = 0
         self._given = 0
         self.size = os.fstat(self._file.fileno()).st_size
@@ -126,13 +126,15 @@ class Stream:
             self._open_member(name)
             return
         if name is not None:
-            raise ValueError(f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}.")
+            raise ValueError(
+                f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}."
+            )
         if start[:3] == b"\x1f\x8b\x08":
             self._content = gzip.GzipFile(fileobj=self._file)
         elif start[:3] == b"BZh" and start[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
             self._content = bz2.BZ2File(self._file)
         elif start[:6] == b"\xfd7zXZ\0":
-            self._content = lzma.LZMAFile(self._file)
+            self._content = lzma.LZMAFile(self._file)  # noqa: SIM115
         else:
             self.length = self.size
 
@@ -177,7 +179,9 @@ class Stream:
         directory = int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
         wide = end.rfind(b"PK\6\6", 0, max(place, 0))
         if wide >= 0:
-            directory = max(directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
+            directory = max(
+                directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little")
+            )
         if directory > _MAX_DIRECTORY:
             raise FormatError(
                 f"{self.label}: the zip's directory takes {directory:,} bytes; at most {_MAX_DIRECTORY:,} are read."
