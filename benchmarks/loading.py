@@ -121,6 +121,8 @@ def compare(path: Path, loaders: dict[str, str], rounds: int, slow_rounds: int) 
     size = path.stat().st_size
     results = []
     for name, theirs in runs.items():
+        if not theirs:
+            continue
         seconds = median(run["seconds"] for run in theirs)
         results.append(
             {

@@ -151,9 +151,8 @@ def test_load_vectors_takes_little_more_than_the_table(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     row = b" -0.12345" * 300 + b"\n"
     path.write_bytes(b"".join(b"word%d" % k + row for k in range(20_000)))  # 54 MB of text, 23 MB of table
-    for place in (path, tmp_path / "vectors.gz"):
-        peak, table = peak_of(place) if place.exists() else (0.0, 23.0)
-        assert peak < table + 40
+    peak, table = peak_of(path)
+    assert peak < table + 40
 
 
 @linux
@@ -196,5 +195,7 @@ def test_load_vectors_is_interrupted_at_once(tmp_path: Path, packed: bool) -> No
         load_again_and_again()
     assert time.monotonic() - sent[0] < 0.2
     timer.join()
-    assert threading.active_count() == threads
+    while threading.active_count() > threads:  # one may just have been started; it ends by itself
+        assert time.monotonic() - sent[0] < 1
+        time.sleep(0.01)
     assert len(fastembed.load_vectors(path, limit=10)) == 10
