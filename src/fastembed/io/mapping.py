@@ -47,6 +47,12 @@ def release(array: NDArray[Any]) -> None:
         mapping.madvise(mmap.MADV_DONTNEED)
 
 
+def is_large(table: NDArray[Any]) -> bool:
+    """Whether a table is mapped and takes more than half of the memory."""
+    mapping = mapping_of(table)
+    return mapping is not None and len(mapping) > memory_bytes() // 2
+
+
 def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator[tuple[int, NDArray[Any]]]:
     """Give rows [begin, end) of a table in blocks of at most `rows`, as pairs of a first row and a view.
 
@@ -56,11 +62,11 @@ def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator
     mapping = mapping_of(table) if hasattr(mmap, "MADV_SEQUENTIAL") else None
     if mapping is not None:
         mapping.madvise(mmap.MADV_SEQUENTIAL)
-    is_large = mapping is not None and len(mapping) > memory_bytes() // 2
+    behind = is_large(table)
     try:
         for start in range(begin, end, rows):
             yield start, table[start : min(start + rows, end)]
-            if is_large:
+            if behind:
                 release(table)
     finally:
         if mapping is not None:
