@@ -114,6 +114,22 @@ def test_load_vectors_refuses_to_map(path: Path) -> None:
     )
 
 
+def test_load_vectors_opens_directory(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    fastembed.load_vectors(path).save(folder)
+    for mapped in (False, True):
+        vectors = fastembed.load_vectors(folder, mmap=mapped)
+        assert vectors.index_to_key == ["the", "of"]
+        np.testing.assert_array_equal(vectors.vectors, [[1, 2], [3, 4]])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        fastembed.load_vectors(folder, limit=1)
+    assert str(caught.value) == (
+        f"{folder}: `name`, `limit` and `vocab` are for files; this is a KeyedVectors directory."
+    )
+    with pytest.raises(IsADirectoryError):
+        fastembed.load_vectors(tmp_path)
+
+
 def test_load_vectors_raises_format_error_that_is_a_value_error(path: Path) -> None:
     path.write_bytes(CONTENT + b"a 1 nan\n")
     with pytest.raises(FormatError) as caught:
