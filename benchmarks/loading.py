@@ -121,19 +121,24 @@ def compare(path: Path, loaders: dict[str, str], rounds: int, slow_rounds: int) 
     size = path.stat().st_size
     results = []
     for name, theirs in runs.items():
+        if not theirs:
+            continue
         seconds = median(run["seconds"] for run in theirs)
-        results.append({
-            "library": name,
-            "seconds": seconds,
-            "MB/s": size / seconds / 1e6,
-            "peak MB": median(run["MB"] for run in theirs),
-            "times as fast": median(b["seconds"] / a["seconds"] for a, b in zip(ours, theirs, strict=False)),
-        })
+        results.append(
+            {
+                "library": name,
+                "seconds": seconds,
+                "MB/s": size / seconds / 1e6,
+                "peak MB": median(run["MB"] for run in theirs),
+                "times as fast": median(b["seconds"] / a["seconds"] for a, b in zip(ours, theirs, strict=False)),
+            }
+        )
     return results
 
 
 def markdown(title: str, results: list[dict[str, Any]]) -> str:
-    lines = [title, "", "| library | seconds | MB/s | peak MB | fastembed is x times as fast |", "|---|--:|--:|--:|--:|"]
+    lines = [title, "", "| library | seconds | MB/s | peak MB | fastembed is x times as fast |"]
+    lines += ["|---|--:|--:|--:|--:|"]
     for one in results:
         lines.append(
             f"| {one['library']} | {one['seconds']:.3f} | {one['MB/s']:.0f} | {one['peak MB']:.0f} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterable
@@ -43,9 +44,10 @@ def load_vectors(
     format; each plain or inside gzip, bz2, xz or zip; recognised from the content, not from the name. Words may contain
     blanks: the last D fields of a line are its numbers. Every number becomes what Python's `float` of it is, rounded to
     float32. Blanks and carriage returns at the ends of lines, a byte order mark and a missing last newline do no harm.
-    Where a word comes a second time, its first vector is kept and a warning tells how many there are.
+    Where a word comes a second time, its first vector is kept and a warning tells how many there are. A directory that
+    `KeyedVectors.save` wrote is opened with `KeyedVectors.load`.
 
-    All threads (see `set_num_threads`) take part. The memory taken is that of the table, its words, and less than 64 MB.
+    All threads (see `set_num_threads`) take part. It takes the memory of the table, its words, and less than 64 MB.
 
     Args:
         path: the file.
@@ -57,8 +59,8 @@ def load_vectors(
         dtype: "float32", which is what tables are.
         errors: what to do with a word that is not UTF-8: "strict" refuses the file, "replace" and "ignore" are as in
             `bytes.decode`.
-        mmap: must be False: none of these formats holds a table that could be mapped. `load_vectors(path).save(folder)`
-            makes one that can.
+        mmap: map the table instead of reading it. Only for a directory: no file of word vectors holds a table as it is
+            in memory. `load_vectors(path).save(folder)` makes one.
         verbose: whether to show progress, and how many of `vocab` were found, on stderr. "auto": progress where it is
             a terminal.
 
@@ -85,6 +87,10 @@ def load_vectors(
         raise ValueError(f"`errors` must be one of {', '.join(map(repr, _ERRORS))}. Received: {errors!r}.")
     if np.dtype(dtype) != np.float32:
         raise ValueError(f"`dtype` must be 'float32', which is what tables are. Received: {dtype!r}.")
+    if os.path.exists(os.path.join(shown, "manifest.json")):
+        if name is not None or limit is not None or vocab is not None:
+            raise ValueError(f"{shown}: `name`, `limit` and `vocab` are for files; this is a KeyedVectors directory.")
+        return KeyedVectors.load(path, mmap)
     if mmap:
         raise ValueError(
             f"`mmap=True` needs a file that holds the table as it is in memory, which files of word vectors do not. "

@@ -45,9 +45,11 @@ class KeyedVectors:
 
     def __init__(self, vectors: Any, keys: PackedKeys | Iterable[str]) -> None:
         array = np.asarray(vectors)
-        if array.dtype.kind not in "fiu" or isinstance(vectors, np.ma.MaskedArray):
+        # numpy.ma takes longer to import than a small table to read: only for what may be one
+        masked = type(vectors) is not np.ndarray and isinstance(vectors, np.ma.MaskedArray)
+        if array.dtype.kind not in "fiu" or masked:
             kind = f"dtype {array.dtype}."
-            if isinstance(vectors, np.ma.MaskedArray):
+            if masked:
                 kind = "a masked array; fill it, with .filled()."
             raise TypeError(f"`vectors` must be an array of numbers (V, D). Received: {kind}")
         if array.ndim != 2:

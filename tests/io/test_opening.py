@@ -68,8 +68,8 @@ def test_truncated_gzip_names_the_place(tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(whole[:-9])
     assert error_of(path) == (
-        f"{path}: near byte {len(whole) - 9:,}: the compressed data is damaged or cut off: Compressed file ended before "
-        "the end-of-stream marker was reached"
+        f"{path}: near byte {len(whole) - 9:,}: the compressed data is damaged or cut off: Compressed file ended "
+        "before the end-of-stream marker was reached"
     )
 
 

@@ -21,7 +21,11 @@ ROWS = [["1", "2.5", "-3"], ["0.25", "-0", "1e-3"]]
 TABLE = [[1, 2.5, -3], [0.25, -0.0, 1e-3]]
 GOOD = text_of(["the", "of"], ROWS)
 WITH_HEADER = b"2 3\n" + GOOD
-BEYOND = "is beyond float32, which ends at 3.4028235e38"
+NO_START = (
+    "line 1: a file of word vectors begins with a word and its numbers, or with the number of words and of each one's "
+    "numbers. "
+)
+BAD_HEADER = "line 1: the header must be the number of words, from 0, and of each one's numbers, from 1 to 524,288. "
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────
@@ -114,20 +118,53 @@ def test_read_vectors_replaces_what_is_not_utf8(tmp_path: Path) -> None:
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────
 
-NUMBERS = """
-0 -0 +0 1 -1 +1.5 .5 5. -.5e3 1e5 1E5 1e+5 1e-5 0e999999 0.0e-999999 1e-400 -1e-400 1e-45 7e-46 1.4e-45 1e-46
-3.4028234663852886e38 3.4028235e38 3.4028235677973362e38 -3.4028235677973362e38 9007199254740993 9007199254740992
-9007199254740993e10 1e22 1e23 1e-22 1e-23 123456789012345678 1234567890123456789 12345678901234567890 0.1 0.2 0.3
-1.000000059604644775390625 1.00000005960464477539062499999 1.00000017881393432617187499 1.000000178813934326171875001
-1.1754943508222875e-38 5.877471754111438e-39 0.000000000000000000000000000000000000000000001 00000000000000000000000001
-0.00000000000000000000123 8388608.5 16777217 16777219 33554435.0 2.2250738585072014e-308 4.9e-324 1e38 0.3e39
-""".split()
+NUMBERS = [
+    *(
+        "0",
+        "-0",
+        "+0",
+        "1",
+        "-1",
+        "+1.5",
+        ".5",
+        "5.",
+        "-.5e3",
+        "1e5",
+        "1E5",
+        "1e+5",
+        "1e-5",
+        "0e999999",
+        "1e22",
+        "1e23",
+    ),
+    *(
+        "0.0e-999999",
+        "1e-400",
+        "-1e-400",
+        "1e-45",
+        "7e-46",
+        "1.4e-45",
+        "1e-46",
+        "3.4028234663852886e38",
+        "1e-22",
+        "1e-23",
+    ),
+    *("3.4028235e38", "3.4028235677973362e38", "-3.4028235677973362e38", "9007199254740993", "9007199254740992", "0.1"),
+    *("9007199254740993e10", "123456789012345678", "1234567890123456789", "12345678901234567890", "0.2", "0.3", "1e38"),
+    *("1.000000059604644775390625", "1.00000005960464477539062499999", "1.00000017881393432617187499", "16777217"),
+    *("1.000000178813934326171875001", "1.1754943508222875e-38", "5.877471754111438e-39", "00000000000000000000000001"),
+    *("0.000000000000000000000000000000000000000000001", "0.00000000000000000000123", "8388608.5", "16777219"),
+    *("33554435.0", "2.2250738585072014e-308", "4.9e-324", "0.3e39"),
+]
 
 
 def test_numbers_are_pythons_rounded_to_float32(tmp_path: Path) -> None:
     rows = [[number, "1"] for number in NUMBERS]
-    same(read(tmp_path, text_of([f"w{k}" for k in range(len(rows))], rows)), [f"w{k}" for k in range(len(rows))],
-         float32(rows))  # fmt: skip
+    same(
+        read(tmp_path, text_of([f"w{k}" for k in range(len(rows))], rows)),
+        [f"w{k}" for k in range(len(rows))],
+        float32(rows),
+    )
 
 
 def test_numbers_are_rounded_twice_as_in_python(tmp_path: Path) -> None:
@@ -137,8 +174,10 @@ def test_numbers_are_rounded_twice_as_in_python(tmp_path: Path) -> None:
     same(read(tmp_path, f"a {number}\n".encode()), ["a"], [[np.float32(float(number))]])
 
 
-@given(st.lists(st.from_regex(r"[+-]?([0-9]{1,25}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?", fullmatch=True),
-                min_size=1, max_size=20))  # fmt: skip
+DECIMAL = st.from_regex(r"[+-]?([0-9]{1,25}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+
+
+@given(st.lists(DECIMAL, min_size=1, max_size=20))
 def test_any_decimal_is_pythons(numbers: list[str]) -> None:
     numbers = [number for number in numbers if number.isascii() and abs(float(number)) < 3.4028235677973366e38]
     block = "".join(f"w{k} {number}\n" for k, number in enumerate(numbers)).encode()
@@ -181,59 +220,91 @@ def message(folder: Path, content: bytes, **kwargs: Any) -> str:
     ("content", "words"),
     [
         (b"", "the file is empty."),
-        (b"\xef\xbb\xbf", "line 1: a file of word vectors begins with a word and its numbers, or with the number of words "
-                          "and of each one's numbers. Received: ''."),
-        (b"word\n", "line 1: a file of word vectors begins with a word and its numbers, or with the number of words and "
-                    "of each one's numbers. Received: 'word'."),
+        (b"\xef\xbb\xbf", NO_START + "Received: ''."),
+        (b"word\n", NO_START + "Received: 'word'."),
         (b"a 1 2\nb 1\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 1 numbers in 'b 1'."),
         (b"a 1 2\nb 1 2 3\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 3 numbers in 'b 1 2 3'."),
-        (b"a 1 2\nb nan 1 2\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 2 numbers in "
-                                "'b nan 1 2'."),
+        (
+            b"a 1 2\nb nan 1 2\n",
+            "line 2: a row is a word and 2 numbers, as in line 1. Received: 2 numbers in 'b nan 1 2'.",
+        ),
         (b"a 1 2\nb\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 0 numbers in 'b'."),
-        (b"a 1 2\n0.5 0.25\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 1 numbers in '0.5 0.25'."),
+        (
+            b"a 1 2\n0.5 0.25\n",
+            "line 2: a row is a word and 2 numbers, as in line 1. Received: 1 numbers in '0.5 0.25'.",
+        ),
         (b"a 1 2\n\nb 1 2\n", "line 2: the line is empty, and rows follow it."),
-        (b"\na 1 2\n", "line 1: a file of word vectors begins with a word and its numbers, or with the number of words "
-                       "and of each one's numbers. Received: ''."),
+        (b"\na 1 2\n", NO_START + "Received: ''."),
         (b"a 1 2\nb 1 nan\n", "line 2, number 2: a vector's numbers are finite. Received: 'nan'."),
         (b"a 1 2\nb -Inf 1\n", "line 2, number 1: a vector's numbers are finite. Received: '-Inf'."),
         (b"a nan 2\nb 1 1\n", "line 1, field 2: a vector's numbers are finite. Received: 'nan'."),
-        (b"a 1 2\nb 1e39 1\n", "line 2, number 1: the number is beyond float32, which ends at 3.4028235e38. "
-                               "Received: '1e39'."),
-        (b"a 1 2\nb 1 -3.4028235677973366e38\n", "line 2, number 2: the number is beyond float32, which ends at "
-                                                 "3.4028235e38. Received: '-3.4028235677973366e38'."),
-        (b"a 1 2\nb 1 1e999999999999999999999\n", "line 2, number 2: the number is beyond float32, which ends at "
-                                                  "3.4028235e38. Received: '1e999999999999999999999'."),
+        (
+            b"a 1 2\nb 1e39 1\n",
+            "line 2, number 1: the number is beyond float32, which ends at 3.4028235e38. Received: '1e39'.",
+        ),
+        (
+            b"a 1 2\nb 1 -3.4028235677973366e38\n",
+            "line 2, number 2: the number is beyond float32, which ends at "
+            "3.4028235e38. Received: '-3.4028235677973366e38'.",
+        ),
+        (
+            b"a 1 2\nb 1 1e999999999999999999999\n",
+            "line 2, number 2: the number is beyond float32, which ends at "
+            "3.4028235e38. Received: '1e999999999999999999999'.",
+        ),
         (b"a 1 2\nb 1_0 1\n", "line 2, number 1: a decimal number such as -0.25 or 1e-05 is needed. Received: '1_0'."),
         (b"a 1 1_0\n", "line 1, field 3: a decimal number such as -0.25 or 1e-05 is needed. Received: '1_0'."),
-        (b"a 1 2\nb 0x1p3 1\n", "line 2, number 1: a decimal number such as -0.25 or 1e-05 is needed. "
-                                "Received: '0x1p3'."),
-        (b"a 1 2\nb 1,5 2,5\n", "line 2, number 1: a decimal number such as -0.25 or 1e-05 is needed. Received: '1,5'."),
-        (b"a 1 2\nb 1 \xd9\xa3\n", "line 2, number 2: a decimal number such as -0.25 or 1e-05 is needed. "
-                                   "Received: '\u0663'."),
-        (b"a 1 2\n\xff\xfe 1 2\n", r"line 2: the word is not UTF-8: b'\xff\xfe'. errors='replace' or errors='ignore' "
-                                   "reads it all the same."),
-        (b"3 2\na 1 2\nb 3 4\n\n\n\n\n", "line 1: the header says 3 words; the file holds 2: one of the two was cut off "
-                                         "or is wrong."),
-        (b"1 2\na 1 2\nb 3 4\n", "line 1: the header says 1 words; the file holds 2: one of the two was cut off or is "
-                                 "wrong."),
-        (b"9000 2\na 1 2\n", "line 1: the header says 9,000 words of 2 numbers, which take at least 44,999 bytes; "
-                             "6 follow."),
-        (b"1 3\na 11 22\n", "line 2: a row is a word and 3 numbers, as the header says. Received: 2 numbers in 'a 11 22'."),
-        (b"1 2\na 1 2 3\n", "line 2: a row is a word and 2 numbers, as the header says. Received: 3 numbers in "
-                            "'a 1 2 3'."),
-        (b"-3 2\na 1 2\n", "line 1: the header must be the number of words, from 0, and of each one's numbers, from 1 to "
-                           "524,288. Received: '-3 2'. If it is a word and its only number, say format='glove'."),
-        (b"3 0\na\n", "line 1: the header must be the number of words, from 0, and of each one's numbers, from 1 to "
-                      "524,288. Received: '3 0'. If it is a word and its only number, say format='glove'."),
-        (b"1 99999999999999999999\na 1\n", "line 1: the header must be the number of words, from 0, and of each one's "
-                                           "numbers, from 1 to 524,288. Received: '1 99999999999999999999'. If it is a "
-                                           "word and its only number, say format='glove'."),
+        (
+            b"a 1 2\nb 0x1p3 1\n",
+            "line 2, number 1: a decimal number such as -0.25 or 1e-05 is needed. Received: '0x1p3'.",
+        ),
+        (
+            b"a 1 2\nb 1,5 2,5\n",
+            "line 2, number 1: a decimal number such as -0.25 or 1e-05 is needed. Received: '1,5'.",
+        ),
+        (
+            b"a 1 2\nb 1 \xd9\xa3\n",
+            "line 2, number 2: a decimal number such as -0.25 or 1e-05 is needed. Received: '\u0663'.",
+        ),
+        (
+            b"a 1 2\n\xff\xfe 1 2\n",
+            r"line 2: the word is not UTF-8: b'\xff\xfe'. errors='replace' or errors='ignore' "
+            "reads it all the same.",
+        ),
+        (
+            b"3 2\na 1 2\nb 3 4\n\n\n\n\n",
+            "line 1: the header says 3 words; the file holds 2: one of the two was cut off or is wrong.",
+        ),
+        (
+            b"1 2\na 1 2\nb 3 4\n",
+            "line 1: the header says 1 words; the file holds 2: one of the two was cut off or is wrong.",
+        ),
+        (
+            b"9000 2\na 1 2\n",
+            "line 1: the header says 9,000 words of 2 numbers, which take at least 44,999 bytes; 6 follow.",
+        ),
+        (
+            b"1 3\na 11 22\n",
+            "line 2: a row is a word and 3 numbers, as the header says. Received: 2 numbers in 'a 11 22'.",
+        ),
+        (
+            b"1 2\na 1 2 3\n",
+            "line 2: a row is a word and 2 numbers, as the header says. Received: 3 numbers in 'a 1 2 3'.",
+        ),
+        (b"-3 2\na 1 2\n", BAD_HEADER + "Received: '-3 2'. If it is a word and its only number, say format='glove'."),
+        (b"3 0\na\n", BAD_HEADER + "Received: '3 0'. If it is a word and its only number, say format='glove'."),
+        (
+            b"1 99999999999999999999\na 1\n",
+            BAD_HEADER + "Received: '1 99999999999999999999'. If it is a word and its only number, say format='glove'.",
+        ),
         (b"\xff\xfea\x00 \x001\x00", "byte 0: this is text in UTF-16; convert it to UTF-8."),
-        (b"\xba\x16\x4f\x2f\x0c\0\0\0", "byte 0: this is a fastText model (.bin); its word vectors are in the .vec file "
-                                        "beside it."),
+        (
+            b"\xba\x16\x4f\x2f\x0c\0\0\0",
+            "byte 0: this is a fastText model (.bin); its word vectors are in the .vec file beside it.",
+        ),
         (b"a" * 257 + b"ustar", "byte 0: this is a tar archive; take the file out of it."),
     ],
-)  # fmt: skip
+)
 def test_malformed_text_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     assert message(tmp_path, content) == words
 

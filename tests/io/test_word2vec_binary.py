@@ -88,37 +88,62 @@ def replaced(position: int, value: float) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (binary_of(WORDS, TABLE, count=3), "line 1: the header says 3 words of 3 numbers, which take at least 39 bytes; "
-                                          "36 follow."),
-        (binary_of([b"longer", b"words"], TABLE, count=3) + b"\n" * 9, "line 1: the header says 3 words; the file holds "
-                                                           "2: one of the two was cut off or is wrong."),
-        (binary_of(WORDS, TABLE, count=1), "line 1: the header says 1 words; more follow them: "
-                                           r"b'gr\xc3\xb6\xc3\x9fe \xcd\xcc\xcc=\x00\x00\x00\x80\x01\x00\x00\x00'."),
+        (
+            binary_of(WORDS, TABLE, count=3),
+            "line 1: the header says 3 words of 3 numbers, which take at least 39 bytes; 36 follow.",
+        ),
+        (
+            binary_of([b"longer", b"words"], TABLE, count=3) + b"\n" * 9,
+            "line 1: the header says 3 words; the file holds 2: one of the two was cut off or is wrong.",
+        ),
+        (
+            binary_of(WORDS, TABLE, count=1),
+            "line 1: the header says 1 words; more follow them: "
+            r"b'gr\xc3\xb6\xc3\x9fe \xcd\xcc\xcc=\x00\x00\x00\x80\x01\x00\x00\x00'.",
+        ),
         (GOOD[:-1], "word 2: the file ends inside the vector of 'größe': it is truncated, or the header is wrong."),
-        (binary_of([*WORDS, b"x" * 99], np.ones((3, 3)))[:-30], "word 3: the file ends inside the word 'x"
-            + "x" * 59 + "'...: it is truncated, or the header is wrong."),
-        (b"2 0\n", "line 1: the header must be the number of words, from 0, and of each one's numbers, from 1 to "
-                   "524,288. Received: '2 0'. If it is a word and its only number, say format='glove'."),
-        (b"1099511627776 300\n" + GOOD, "line 1: the header must be the number of words, from 0, and of each one's "
-                                        "numbers, from 1 to 524,288. Received: '1099511627776 300'. If it is a word and "
-                                        "its only number, say format='glove'."),
-        (b"1099511627775 524288\nthe " + bytes(9), "line 1: the header says 1,099,511,627,775 words of 524,288 numbers, "
-                                                   "which take at least 2,305,844,108,723,224,575 bytes; 13 follow."),
-        (b"1 2\na " + bytes(4) + b"x" * 65_536 + bytes(8), "line 1: the header says 1 words; more follow them: "
-                                                           "b'xxxxxxxxxxxxxxxxxxxx'."),
-        (b"2 2\na " + bytes(8) + b"x" * 65_536 + b" " + bytes(8), "word 2: no blank ends the word within 65,536 bytes. "
-                                                                  f"Received: {'x' * 60!r}...."),
+        (
+            binary_of([*WORDS, b"x" * 99], np.ones((3, 3)))[:-30],
+            "word 3: the file ends inside the word 'x" + "x" * 59 + "'...: it is truncated, or the header is wrong.",
+        ),
+        (
+            b"2 0\n",
+            "line 1: the header must be the number of words, from 0, and of each one's numbers, from 1 to "
+            "524,288. Received: '2 0'. If it is a word and its only number, say format='glove'.",
+        ),
+        (
+            b"1099511627776 300\n" + GOOD,
+            "line 1: the header must be the number of words, from 0, and of each one's "
+            "numbers, from 1 to 524,288. Received: '1099511627776 300'. If it is a word and "
+            "its only number, say format='glove'.",
+        ),
+        (
+            b"1099511627775 524288\nthe " + bytes(9),
+            "line 1: the header says 1,099,511,627,775 words of 524,288 numbers, "
+            "which take at least 2,305,844,108,723,224,575 bytes; 13 follow.",
+        ),
+        (
+            b"1 2\na " + bytes(4) + b"x" * 65_536 + bytes(8),
+            "line 1: the header says 1 words; more follow them: b'xxxxxxxxxxxxxxxxxxxx'.",
+        ),
+        (
+            b"2 2\na " + bytes(8) + b"x" * 65_536 + b" " + bytes(8),
+            f"word 2: no blank ends the word within 65,536 bytes. Received: {'x' * 60!r}....",
+        ),
         (replaced(3, np.nan), "word 2: a vector's numbers are finite; that of 'b' holds nan or inf."),
         (replaced(0, -np.inf), "word 2: a vector's numbers are finite; that of 'b' holds nan or inf."),
-        (binary_of([b"a", b"\xe4", b"c"], np.ones((3, 4))), r"word 2: the word is not UTF-8: b'\xe4'. errors='replace' "
-                                                            "or errors='ignore' reads it all the same."),
+        (
+            binary_of([b"a", b"\xe4", b"c"], np.ones((3, 4))),
+            r"word 2: the word is not UTF-8: b'\xe4'. errors='replace' "
+            "or errors='ignore' reads it all the same.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_malformed_binary_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     assert message(tmp_path, content) == words
 
 
-@pytest.mark.parametrize("cut", range(0, len(GOOD)))
+@pytest.mark.parametrize("cut", range(len(GOOD)))
 def test_truncated_binary_is_refused(tmp_path: Path, cut: int) -> None:
     message(tmp_path, GOOD[:cut])
 

@@ -30,9 +30,7 @@ def binary_of(words: Sequence[bytes], table: Any, newline: bytes = b"", count: i
     """word2vec's binary format."""
     array = np.asarray(table, "<f4")
     start = f"{len(words) if count is None else count} {array.shape[1]}\n".encode()
-    return start + b"".join(
-        word + b" " + row.tobytes() + newline for word, row in zip(words, array, strict=True)
-    )
+    return start + b"".join(word + b" " + row.tobytes() + newline for word, row in zip(words, array, strict=True))
 
 
 def float32(rows: Sequence[Sequence[str]]) -> NDArray[np.float32]:

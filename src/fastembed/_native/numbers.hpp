@@ -15,8 +15,10 @@
 #include <string>
 #include <system_error>
 
-#if !defined(__cpp_lib_to_chars) || __cpp_lib_to_chars < 201611L
+#if !defined(FASTEMBED_STRTOD) && (!defined(__cpp_lib_to_chars) || __cpp_lib_to_chars < 201611L)
 #define FASTEMBED_STRTOD 1      // a standard library without from_chars for double
+#endif
+#ifdef FASTEMBED_STRTOD
 #include <locale.h>
 #include <stdlib.h>
 #ifdef __APPLE__

@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ class _Fault(TypedDict):
     line: bytes
     place: int
 
+@final
 class Memory: ...
 
+@final
 class RowReader:
-    def __init__(self, dim: int, limit: int, errors: str, wanted: Iterable[bytes] | None = None) -> None: ...
+    def __new__(cls, dim: int, limit: int, errors: str, wanted: Iterable[bytes] | None = None) -> RowReader: ...
     @property
     def finished(self) -> bool: ...
     @property

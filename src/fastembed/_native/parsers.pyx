@@ -1,6 +1,7 @@
 # distutils: language = c++
 """Files of word vectors: blocks of bytes in, a growing table and its words out. Knows no file."""
 
+cimport cython
 cimport numpy as np
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -96,8 +97,8 @@ cdef Run run = NULL     # the kernels' pool
 
 # As the enumerations of lines.hpp and reader.hpp number them.
 cdef tuple FAULTS = (
-    "none", "number", "few", "many", "blank", "encoding", "long_line", "long_word", "cut_word", "cut_vector", "not_finite",
-    "memory",
+    "none", "number", "few", "many", "blank", "encoding", "long_line",
+    "long_word", "cut_word", "cut_vector", "not_finite", "memory",
 )
 cdef enum:
     MORE, FINISHED, FAULT, UNDECODABLE
@@ -118,6 +119,8 @@ def connect():
 connect()
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class Memory:
     """The floats of a table that grows. Arrays over it keep it alive; it no longer changes then."""
 
@@ -138,6 +141,8 @@ cdef class Memory:
         return 0
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class RowReader:
     """Reads the rows of one file from consecutive blocks of it.
 

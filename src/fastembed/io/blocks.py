@@ -6,7 +6,8 @@ meanwhile changes no byte that was checked.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from types import TracebackType
 
 import numpy as np
@@ -40,23 +41,23 @@ class Blocks:
         self._size = BLOCK if stream.length is None else max(1, min(BLOCK, stream.length + 1))
         self._margin = self._size
         self._buffers = [np.empty(self._margin + self._size + padding, np.uint8) for _ in range(2)]
-        self._reader = ThreadPoolExecutor(1, "fastembed-read") if ahead else None
+        self._ahead = ahead
         self._stopped = False
-        self._pending: Future[int] | None = None
+        self._pending: _Pending | None = None
         self.buffer: NDArray[np.uint8] = self._buffers[1]
         self.start = self.stop = self._margin
         self.last = False
 
     def __enter__(self) -> Blocks:
-        self._fetch()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped = True
-        if self._reader is not None:
-            self._reader.shutdown()
+        # Ctrl-C may come while a thread starts: one that has not begun finds that it is no longer wanted
+        if self._pending is not None and self._pending.ident is not None:
+            self._pending.join()
 
     def next(self, used: int | None = None) -> bool:
         """Go to the next block, which begins with what lies between `used` and the end of this one.
@@ -73,7 +74,7 @@ class Blocks:
         if len(rest) >= self._margin:
             raise FormatError(f"{self._stream.label}: a row takes more than {self._margin:,} bytes.")
         other = self._buffers[self.buffer is self._buffers[0]]
-        count = self._read_now(other) if self._pending is None else self._pending.result()
+        count = self._read_now(other) if self._pending is None else self._pending.count()
         other[self._margin - len(rest) : self._margin] = rest
         self.buffer, self.start, self.stop = other, self._margin - len(rest), self._margin + count
         self.last = count < self._size
@@ -83,11 +84,12 @@ class Blocks:
         return True
 
     def _fetch(self) -> None:
-        if self._reader is not None:
-            self._pending = self._reader.submit(self._read_now, self._buffers[self.buffer is self._buffers[0]])
+        if self._ahead:
+            self._pending = _Pending(self._read_now, self._buffers[self.buffer is self._buffers[0]])
+            self._pending.start()
 
     def _read_now(self, buffer: NDArray[np.uint8]) -> int:
-        view = memoryview(buffer)[self._margin : self._margin + self._size]
+        view = buffer.data[self._margin : self._margin + self._size]
         done = 0
         while done < self._size and not self._stopped:
             piece = view[done : done + _PIECE]
@@ -96,3 +98,26 @@ class Blocks:
             if count < len(piece):
                 break
         return done
+
+
+class _Pending(threading.Thread):
+    """A block being read. (A thread each: to start one takes less than a hundredth of reading a block.)"""
+
+    def __init__(self, read: Callable[[NDArray[np.uint8]], int], buffer: NDArray[np.uint8]) -> None:
+        super().__init__(name="fastembed-read", daemon=True)
+        self._read, self._buffer = read, buffer
+        self._count = 0
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._count = self._read(self._buffer)
+        except BaseException as error:
+            self._error = error
+
+    def count(self) -> int:
+        """How many bytes were read, or what went wrong."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._count

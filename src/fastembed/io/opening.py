@@ -6,27 +6,26 @@ gives so much more than its own size that it can only be meant to fill the memor
 
 from __future__ import annotations
 
-import bz2
 import errno
-import gzip
-import lzma
 import os
 import stat
 import struct
-import zipfile
-import zlib
 from types import TracebackType
-from typing import IO, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
+
+if TYPE_CHECKING:
+    import zipfile
+
+# The modules of compressed formats are imported where they are needed: together they take as long as a small table.
 
 # Word vectors as text compress to a third or a half; the most that gzip can do is 1,032.
 _MAX_RATIO = 100
 _FREE_BYTES = 4 * 2**20
 # Python's zipfile takes about ten times the size of a zip's directory in memory.
 _MAX_DIRECTORY = 2**20
-_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -59,7 +58,8 @@ class Stream:
         self.label = os.fsdecode(path)
         self._file = open_regular(path)
         self._archive: zipfile.ZipFile | None = None
-        self._content: IO[bytes] | None = None
+        self._content: Any = None
+        self._damage: tuple[type[Exception], ...] = ()
         self._base = 0
         self._given = 0
         self.size = os.fstat(self._file.fileno()).st_size
@@ -94,7 +94,7 @@ class Stream:
             return self._fill(self._file, buffer)
         try:
             count = self._fill(self._content, buffer)
-        except _DAMAGE as error:
+        except self._damage as error:
             if isinstance(error, OSError) and error.errno:
                 raise OSError(error.errno, error.strerror, self.label) from error
             raise FormatError(
@@ -126,21 +126,36 @@ class Stream:
             self._open_member(name)
             return
         if name is not None:
-            raise ValueError(f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}.")
+            raise ValueError(
+                f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}."
+            )
         if start[:3] == b"\x1f\x8b\x08":
-            self._content = gzip.GzipFile(fileobj=self._file)
+            import gzip
+            import zlib
+
+            self._content, self._damage = gzip.GzipFile(fileobj=self._file), (OSError, EOFError, zlib.error)
         elif start[:3] == b"BZh" and start[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
-            self._content = bz2.BZ2File(self._file)
+            import bz2
+
+            self._content, self._damage = bz2.BZ2File(self._file), (OSError, EOFError)
         elif start[:6] == b"\xfd7zXZ\0":
-            self._content = lzma.LZMAFile(self._file)
+            import lzma
+
+            self._content, self._damage = lzma.LZMAFile(self._file), (OSError, EOFError, lzma.LZMAError)  # noqa: SIM115
         else:
             self.length = self.size
 
     def _open_member(self, name: str | None) -> None:
+        import lzma
+        import zipfile
+        import zlib
+
+        self._damage = (OSError, EOFError, ValueError, NotImplementedError, struct.error)
+        self._damage += (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
         self._check_directory()
         try:
             self._archive = zipfile.ZipFile(self._file)
-        except (*_DAMAGE, UnicodeDecodeError) as error:
+        except self._damage as error:
             raise FormatError(f"{self.label}: the zip's directory is damaged or cut off: {error}") from error
         members = [m for m in self._archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
         chosen = members if name is None else [member for member in members if member.filename == name]
@@ -152,7 +167,7 @@ class Stream:
             raise FormatError(f"{self.label}: the file in the zip is encrypted.")
         try:
             self._content = self._archive.open(member)
-        except (*_DAMAGE, RuntimeError) as error:
+        except (*self._damage, RuntimeError) as error:
             raise FormatError(f"{self.label}: cannot be read from the zip: {error}") from error
         self.size, self._base = min(member.compress_size, self.size), self._file.tell()
 
@@ -177,7 +192,9 @@ class Stream:
         directory = int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
         wide = end.rfind(b"PK\6\6", 0, max(place, 0))
         if wide >= 0:
-            directory = max(directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little"))
+            directory = max(
+                directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little")
+            )
         if directory > _MAX_DIRECTORY:
             raise FormatError(
                 f"{self.label}: the zip's directory takes {directory:,} bytes; at most {_MAX_DIRECTORY:,} are read."

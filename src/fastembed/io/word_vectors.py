@@ -114,7 +114,7 @@ def read_head(stream: Stream, blocks: Blocks, format: str) -> Head:
     if kind is not None:
         raise FormatError(f"{stream.label}: byte 0: this is {kind}.")
     skipped = len(_BOM) if begin.startswith(_BOM) else 0
-    content = memoryview(blocks.buffer)[start + skipped : stop]
+    content = blocks.buffer.data[start + skipped : stop]
     line = first_line(content)
     if len(line) > parsers.max_line():
         raise FormatError(f"{stream.label}: line 1: {text_vectors.LONG}.")
@@ -143,7 +143,7 @@ def first_line(content: memoryview) -> bytes:
 
 
 def _expected(stream: Stream, content: memoryview) -> int:
-    """About how many rows a file of such lines has, rather too many; those of the first block if its length is unknown."""
+    """About how many rows there are, rather too many; those of the first block if the length is unknown."""
     lines = max(1, int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord("\n"))))
     length = len(content) if stream.length is None else max(stream.length, len(content))
     return min(length // 2, length * lines // len(content) * 51 // 50 + 16)
