@@ -43,8 +43,7 @@ def read(version, folder):
             if suffix in (".h5", ".keras"):
                 model = models.load_model(path)
                 trains = cases.OPTIMIZERS[case[1]][3] or version == "keras2"
-                # Keras 2.2.4 does not save the product of Nadam's momenta
-                cases.compare(path, model, trains and (version, case[1]) != ("keras2", "nadam"))
+                cases.compare(path, model, trains)
             else:
                 model = cases.build(namespace(1.0), *case)
                 model.load_weights(path)
