@@ -426,7 +426,10 @@ def test_load_weights_by_name_says_or_skips_what_does_not_fit():
     wide = Sequential([Embedding(6, 2, input_length=3), Flatten(), Dense(5, name="dense")])
     for model, text in (
         (few, 'Layer #1 (named "dense") expects 1 weight(s), but the saved weights have 2 element(s).'),
-        (wide, 'Layer #1 (named "dense"), weight dense/kernel:0 has shape (6, 5), but the saved weight has shape (6, 1).'),
+        (
+            wide,
+            'Layer #1 (named "dense"), weight dense/kernel:0 has shape (6, 5), but the saved weight has shape (6, 1).',
+        ),
     ):
         with pytest.raises(ValueError, match="dense") as caught:
             model.load_weights(path, by_name=True)

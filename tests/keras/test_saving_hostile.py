@@ -103,9 +103,15 @@ CONFIGS = {
     "layers missing": (lambda model: model["config"].pop("layers"), "KeyError: layers"),
     "layers a number": (lambda model: model["config"].update(layers=5), "'int' object is not iterable"),
     "config a list of numbers": (lambda model: model.update(config=[1, 2]), "Could not interpret serialized layer: 1"),
-    "no class": (lambda model: model.pop("class_name"), "the config must be that of a Sequential. Received: class None."),
+    "no class": (
+        lambda model: model.pop("class_name"),
+        "the config must be that of a Sequential. Received: class None.",
+    ),
     "functional": (lambda model: model.update(class_name="Functional"), "the model is a Functional, not a Sequential."),
-    "another shape": (own(input_dim=5), "weight embedding/embeddings:0 has shape (5, 2), but the saved weight has shape"),
+    "another shape": (
+        own(input_dim=5),
+        "weight embedding/embeddings:0 has shape (5, 2), but the saved weight has shape",
+    ),
     "more layers": (layer("Dense", units=1, name="d"), "has more values than the file."),
 }
 

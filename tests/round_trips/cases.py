@@ -11,20 +11,22 @@ IDS = _random.randint(1, VOC, (10, LENGTH))
 IDS[::3, -2:] = 0
 TARGETS = _random.randint(0, 2, (10, 1)).astype("float32")
 
-# name -> class, arguments beside the rate, rate, whether tf_keras and Keras 3 have the same equations
+# name -> class, arguments beside the rate, rate
 OPTIMIZERS = collections.OrderedDict(
     [
-        ("sgd", ("SGD", {}, 0.1, True)),
-        ("momentum", ("SGD", {"momentum": 0.9, "nesterov": True}, 0.1, True)),
-        ("rmsprop", ("RMSprop", {}, 0.01, False)),
-        ("adagrad", ("Adagrad", {}, 0.1, False)),
-        ("adadelta", ("Adadelta", {}, 1.0, True)),
-        ("adam", ("Adam", {}, 0.05, True)),
-        ("amsgrad", ("Adam", {"amsgrad": True}, 0.05, True)),
-        ("adamax", ("Adamax", {}, 0.05, True)),
-        ("nadam", ("Nadam", {}, 0.05, True)),
+        ("sgd", ("SGD", {}, 0.1)),
+        ("momentum", ("SGD", {"momentum": 0.9, "nesterov": True}, 0.1)),
+        ("rmsprop", ("RMSprop", {}, 0.01)),
+        ("adagrad", ("Adagrad", {}, 0.1)),
+        ("adadelta", ("Adadelta", {}, 1.0)),
+        ("adam", ("Adam", {}, 0.05)),
+        ("amsgrad", ("Adam", {"amsgrad": True}, 0.05)),
+        ("adamax", ("Adamax", {}, 0.05)),
+        ("nadam", ("Nadam", {}, 0.05)),
     ]
 )
+# whose equations are others in tf_keras and Keras 3, or that lose part of their state in those Keras's files
+DIFFERENT = {"keras2": ["nadam"], "tf_keras": ["rmsprop", "adagrad", "nadam"], "keras3": ["rmsprop", "adagrad"]}
 CASES = [("flat", name) for name in OPTIMIZERS] + [(model, "adam") for model in ("masked", "frozen", "nested", "odd")]
 
 
@@ -56,13 +58,13 @@ def build(k, model, optimizer):
     made = k.Sequential(layers, name="model")
     values = np.random.RandomState(3)
     made.set_weights([values.uniform(0.1, 0.5, array.shape).astype("float32") for array in made.get_weights()])
-    kind, arguments, rate, _ = OPTIMIZERS[optimizer]
+    kind, arguments, rate = OPTIMIZERS[optimizer]
     arguments = dict(arguments, **{"learning_rate" if later else "lr": rate})
     if kind == "Nadam" and k.version == "fastembed":
         arguments["schedule_decay"] = k.schedule_decay
     if kind == "Adagrad" and later:
         arguments["initial_accumulator_value"] = 0.0
-    loss = "mse" if model == "flat" else "binary_crossentropy"
+    loss = "binary_crossentropy" if model in ("masked", "odd") else "mse"
     made.compile(getattr(k.O, kind)(**arguments), loss, metrics=["mae"])
     return made
 
@@ -89,6 +91,11 @@ def compare(path, model, trains):
             np.testing.assert_array_equal(array, noted[f"w{number}"], err_msg=path)
         if trains:
             np.testing.assert_allclose(train(model), noted["losses"], atol=2e-5, rtol=0, err_msg=path)
+
+
+def is_same(version, case):
+    """Whether a model of a case, once it is loaded by this Keras, trains to the numbers of the one that was saved."""
+    return case[1] not in DIFFERENT[version]
 
 
 def save(model, paths):

@@ -42,8 +42,7 @@ def read(version, folder):
             count += 1
             if suffix in (".h5", ".keras"):
                 model = models.load_model(path)
-                trains = cases.OPTIMIZERS[case[1]][3] or version == "keras2"
-                cases.compare(path, model, trains)
+                cases.compare(path, model, trains=version == "keras2" or cases.is_same(version, case))
             else:
                 model = cases.build(namespace(1.0), *case)
                 model.load_weights(path)
