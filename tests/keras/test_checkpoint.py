@@ -44,8 +44,16 @@ def run(epochs, **kwargs):
 def test_checkpoint_has_keras_arguments():
     callback = ModelCheckpoint("x")
     assert vars(callback) | {"params": None} == {
-        **{"params": None, "monitor": "val_loss", "verbose": 0, "filepath": "x", "save_best_only": False},
-        **{"save_weights_only": False, "period": 1, "epochs_since_last_save": 0, "monitor_op": np.less, "best": np.inf},
+        "params": None,
+        "monitor": "val_loss",
+        "verbose": 0,
+        "filepath": "x",
+        "save_best_only": False,
+        "save_weights_only": False,
+        "period": 1,
+        "epochs_since_last_save": 0,
+        "monitor_op": np.less,
+        "best": np.inf,
     }
 
 

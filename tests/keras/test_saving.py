@@ -1,4 +1,4 @@
-"""Keras files in and out: what Keras wrote comes back, what is written comes back, whatever the version of the layout."""
+"""Keras files in and out: what Keras wrote comes back, and what is written comes back, in every layout."""
 
 from __future__ import annotations
 
@@ -275,15 +275,25 @@ def test_keras_file_has_keras_3_layout(tmp_path, h5py):
     assert config["module"] == "keras"
     first, second = config["config"]["layers"][:2]
     assert first["config"] == {
-        **{"batch_shape": [None, 3], "dtype": "int32", "sparse": False, "ragged": False, "name": "seq_ids"}
+        "batch_shape": [None, 3],
+        "dtype": "int32",
+        "sparse": False,
+        "ragged": False,
+        "name": "seq_ids",
     }
     assert second["config"].keys() == {
         *("name", "trainable", "input_dim", "output_dim", "embeddings_initializer", "embeddings_regularizer"),
         *("activity_regularizer", "embeddings_constraint", "mask_zero"),
     }
     assert config["compile_config"]["optimizer"]["config"] == {
-        **{"name": "adam", "learning_rate": 0.0010000000474974513, "global_clipnorm": None, "clipvalue": None},
-        **{"beta_1": 0.8999999761581421, "beta_2": 0.9990000128746033, "epsilon": 1e-07, "amsgrad": False},
+        "name": "adam",
+        "learning_rate": 0.0010000000474974513,
+        "global_clipnorm": None,
+        "clipvalue": None,
+        "beta_1": 0.8999999761581421,
+        "beta_2": 0.9990000128746033,
+        "epsilon": 1e-07,
+        "amsgrad": False,
     }
 
 
@@ -398,8 +408,8 @@ def test_load_weights_says_what_does_not_fit():
         ([], "You are trying to load a weight file containing 2 layers into a model with 1 layers."),
         (
             [Flatten(), Dense(1, use_bias=False, name="d")],
-            'Layer #1 (named "d" in the current model) was found to correspond to layer dense in the save file. However '
-            "the new layer d expects 1 weights, but the saved weights have 2 elements.",
+            'Layer #1 (named "d" in the current model) was found to correspond to layer dense in the save file. '
+            "However the new layer d expects 1 weights, but the saved weights have 2 elements.",
         ),
         (
             [Flatten(), Dense(5, name="d")],

@@ -194,7 +194,7 @@ warnings.simplefilter("ignore")
 paths = sys.argv[1:]
 model = Sequential([Embedding(6, 2, input_length=3, name="embedding")])
 events = []
-watched = ("open", "exec", "compile", "import", "os.", "subprocess", "socket", "ctypes", "pickle", "marshal", "shutil", "mmap")
+watched = ("open", "exec", "compile", "import", "os.", "subprocess", "socket", "ctypes", "pickle", "marshal", "mmap")
 def hook(event, arguments):
     if event.startswith(watched):
         events.append((event, str(arguments[0]) if arguments else ""))

@@ -37,10 +37,10 @@ def build(k, model, optimizer):
     def entrance(**kwargs):
         kwargs.update({} if k.version == "keras3" else {"input_length": LENGTH})
         start = [k.L.InputLayer(shape=(LENGTH,), dtype="int32")] if k.version == "keras3" else []
-        return start + [k.L.Embedding(VOC, DIM, **kwargs)]
+        return [*start, k.L.Embedding(VOC, DIM, **kwargs)]
 
     if model == "flat":
-        layers = entrance(name="words") + [k.L.Flatten(), k.L.Dense(1, name="top")]
+        layers = [*entrance(name="words"), k.L.Flatten(), k.L.Dense(1, name="top")]
     elif model == "masked":
         layers = entrance(name="words", mask_zero=True)
         layers += [k.L.GlobalAveragePooling1D(), k.L.Dense(1, activation="sigmoid", name="top")]
@@ -48,7 +48,7 @@ def build(k, model, optimizer):
         layers = entrance(name="words", trainable=False)
         layers += [k.L.Flatten(), k.L.Dense(3, activation="relu", name="mid"), k.L.Dense(1, name="top")]
     elif model == "nested":
-        inner = k.Sequential(entrance(name="words") + [k.L.GlobalAveragePooling1D(name="means")], name="inner")
+        inner = k.Sequential([*entrance(name="words"), k.L.GlobalAveragePooling1D(name="means")], name="inner")
         layers = [inner, k.L.Dense(1, name="top")]
     else:  # arguments and layers that the others lack
         layers = entrance(name="words", embeddings_initializer="he_normal", embeddings_constraint="non_neg")
