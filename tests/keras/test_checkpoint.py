@@ -3,20 +3,18 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 import warnings
 
 import numpy as np
 import pytest
 
-from fastembed.callbacks import ModelCheckpoint
+from fastembed.callbacks import LambdaCallback, ModelCheckpoint
 from fastembed.layers import Embedding
 from fastembed.models import Sequential, load_model
 
 h5py = pytest.importorskip("h5py")
-KILLS = int(os.environ.get("FASTEMBED_KILLS", "2"))
+KILLS = int(os.environ.get("FASTEMBED_KILLS", "4"))
 
 
 class Recorder:
@@ -124,34 +122,42 @@ def test_checkpoint_is_loaded_and_trained_on(tmp_path):
 
 # ── kill -9 ──────────────────────────────────────────────────────────────────────────────────────
 
-_SAVER = """
-import sys
-import numpy as np
-from fastembed.layers import Embedding
-from fastembed.models import Sequential
-path, how = sys.argv[1:]
-model = Sequential([Embedding(2000, 100, input_length=3)])
-model.compile("adam", "mse")
-model.train_on_batch(np.zeros((1, 3), int), np.zeros((1, 3, 100)))
-print("ready", flush=True)
-value = 1.0
-while True:
-    value += 1
-    model.set_weights([np.full((2000, 100), value)])
-    getattr(model, how)(path)
-"""
-_TRAINER = """
-import sys
-import numpy as np
-from fastembed.callbacks import LambdaCallback, ModelCheckpoint
-from fastembed.layers import Embedding
-from fastembed.models import Sequential
-model = Sequential([Embedding(2000, 100, input_length=3)])
-model.compile("adam", "mse")
-begin = LambdaCallback(on_train_begin=lambda logs: print("ready", flush=True))
-ids = np.arange(1998).reshape(-1, 3)
-model.fit(ids, np.ones((len(ids), 3, 100)), epochs=10**6, verbose=0, callbacks=[begin, ModelCheckpoint(sys.argv[1])])
-"""
+
+def save_for_ever(path, how, ready):
+    model = Sequential([Embedding(2000, 100, input_length=3)])
+    model.compile("adam", "mse")
+    model.train_on_batch(np.zeros((1, 3), int), np.zeros((1, 3, 100)))
+    os.write(ready, b"!")
+    value = 1.0
+    while True:
+        value += 1
+        model.set_weights([np.full((2000, 100), value)])
+        getattr(model, how)(path)
+
+
+def train_for_ever(path, how, ready):
+    model = Sequential([Embedding(2000, 100, input_length=3)])
+    model.compile("adam", "mse")
+    begin = LambdaCallback(on_train_begin=lambda logs: os.write(ready, b"!"))
+    ids = np.arange(1998).reshape(-1, 3)
+    model.fit(ids, np.ones((len(ids), 3, 100)), epochs=10**6, verbose=0, callbacks=[begin, ModelCheckpoint(path)])
+
+
+def start(function, *arguments):
+    """Run a function in a process of its own, and return its number once it says that it is ready."""
+    reads, writes = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        process = os.fork()
+    if process == 0:
+        try:
+            function(*arguments, writes)
+        finally:
+            os._exit(1)
+    os.close(writes)
+    assert os.read(reads, 1) == b"!"
+    os.close(reads)
+    return process
 
 
 def load(path):
@@ -168,27 +174,27 @@ def load(path):
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 @pytest.mark.parametrize(
-    ("name", "code", "how"),
+    ("name", "function", "how"),
     [
-        ("m.h5", _SAVER, ["save"]),
-        ("m.keras", _SAVER, ["save"]),
-        ("w.h5", _SAVER, ["save_weights"]),
-        ("w.weights.h5", _SAVER, ["save_weights"]),
-        ("m.h5", _TRAINER, []),
+        ("m.h5", save_for_ever, "save"),
+        ("m.keras", save_for_ever, "save"),
+        ("w.h5", save_for_ever, "save_weights"),
+        ("w.weights.h5", save_for_ever, "save_weights"),
+        ("m.h5", train_for_ever, None),
     ],
     ids=["h5", "keras", "weights", "later weights", "checkpoint"],
 )
-def test_kill_leaves_a_whole_file(tmp_path, name, code, how):
+def test_kill_leaves_a_whole_file(tmp_path, name, function, how):
     path = tmp_path / name
     model = Sequential([Embedding(2000, 100, input_length=3, weights=[np.ones((2000, 100))])])
     (model.save if name.startswith("m") else model.save_weights)(path)
     chosen = random.Random(name)
     changed = 0
     for _ in range(KILLS):
-        with subprocess.Popen([sys.executable, "-c", code, str(path), *how], stdout=subprocess.PIPE) as process:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(chosen.uniform(0.0, 0.1))
-            process.send_signal(signal.SIGKILL)
+        process = start(function, str(path), how)
+        time.sleep(chosen.uniform(0.0, 0.1))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
         table = load(path)
         assert table.shape == (2000, 100)
         if how:
