@@ -14,6 +14,7 @@ import pytest
 
 from fastembed import optimizers
 from fastembed.io import FormatError
+from fastembed.io.keras_tables import read_table
 from fastembed.layers import (
     Activation,
     Dense,
@@ -264,6 +265,16 @@ def test_long_lists_of_names_are_split(tmp_path, h5py):
     model.set_weights([np.zeros((6, 2))])
     model.load_weights(tmp_path / "w.h5")
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.keras", "w.weights.h5"])
+def test_tables_of_our_files_can_be_mapped(tmp_path, h5py, name):
+    model = Sequential([Embedding(600, 20, input_length=3)])
+    (model.save_weights if name.startswith("w") else model.save)(tmp_path / name)
+    table = read_table(tmp_path / name, mmap=True)
+    assert not table.flags.writeable
+    assert table.ctypes.data % 64 == 0
+    np.testing.assert_array_equal(table, model.layers[0].embeddings)
 
 
 def test_keras_file_has_keras_3_layout(tmp_path, h5py):
