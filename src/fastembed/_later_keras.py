@@ -89,6 +89,8 @@ def _function_name(config: Mapping[str, Any]) -> str:
     name, arguments = str(config["class_name"]), config["config"]
     if name == "function":
         return str(arguments)
+    if name == "__lambda__":
+        return name  # which is unknown, whatever its code is
     if not isinstance(arguments, Mapping):
         raise NotTheSame(f"{name} with {arguments!r}")
     if isinstance(arguments.get("fn"), (str, Mapping)):  # MeanMetricWrapper, LossFunctionWrapper

@@ -103,7 +103,7 @@ def _naming(file: KerasFile, place: str) -> Iterator[None]:
     """Within, whatever a file's content makes fail is a FormatError that names the file and the place."""
     try:
         yield
-    except FormatError:
+    except (FormatError, Warning):  # warnings that a user's filter makes errors stay what they are
         raise
     except Exception as error:
         text = " ".join(map(str, error.args)) or type(error).__name__

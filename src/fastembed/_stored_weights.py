@@ -206,14 +206,17 @@ def restore_optimizer(file: KerasFile, model: Any, grouped: bool, start: float) 
         if arrays or start:
             begun = [np.full(shape, start) for shape in state.shapes]
             state.set_arrays([dataset.read() for dataset in arrays] or begun)
+    product = None
     for dataset in numbers:
         value = dataset.read()
         if value.dtype.kind in "iu":
             optimizer.iterations = int(value)
         elif slots and dataset is datasets[-1] and hasattr(optimizer, "m_schedule"):
-            optimizer.m_schedule = float(value)
+            product = float(value)
         else:
             optimizer.lr = float(value)
+    if hasattr(optimizer, "m_schedule"):
+        optimizer.m_schedule = optimizer.product_of_momenta() if product is None else product
 
 
 def _by_state(slots: list[Dataset], states: Sequence[TableState], grouped: bool) -> list[list[Dataset]] | None:

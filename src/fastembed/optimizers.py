@@ -490,6 +490,15 @@ class Nadam(_WithMoments):
     def _momentum(self, t: int) -> float:
         return float(_f32(self.beta_1) * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay)))
 
+    def product_of_momenta(self) -> float:
+        """Return what `m_schedule` is after `iterations` steps: Keras 2.2.4 and tf_keras do not save it."""
+        product = 1.0
+        for t in range(1, self.iterations + 1):
+            product *= self._momentum(t)
+            if product < 1e-45 or t == 10**6:  # no float32 is smaller
+                break
+        return product
+
     def _numbers(self) -> Numbers:
         t = self.iterations + 1
         now, soon = self._momentum(t), self._momentum(t + 1)

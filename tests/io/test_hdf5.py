@@ -250,6 +250,6 @@ def test_damaged_files_give_format_errors_in_bounds() -> None:
                     if isinstance(node, hdf5.Dataset):
                         node.read()
             except FormatError as error:
-                assert str(error).startswith("x: ")
+                assert str(error).startswith("x: ")  # noqa: PT017
             assert file.total < 12 * len(data) + 70_000
             assert time.perf_counter() - started < 5

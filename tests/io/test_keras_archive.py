@@ -1,4 +1,4 @@
-"""io.keras_archive and io.keras_tables: what Keras writes comes back, and no archive makes anything but a FormatError."""
+"""io.keras_archive, io.keras_tables: what Keras writes comes back; no archive makes anything but a FormatError."""
 
 from __future__ import annotations
 
@@ -82,9 +82,10 @@ def test_member_names_that_lead_out_are_refused(name: str) -> None:
 
 def test_members_of_one_name_are_refused() -> None:
     file = io.BytesIO()
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a", b"1")
-        archive.writestr("a", b"2")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a", b"2")
     with pytest.raises(FormatError, match="a path of its own"):
         archive_of(file.getvalue())
 
@@ -111,8 +112,8 @@ def test_bomb_is_refused_before_memory_is_taken() -> None:
     finally:
         tracemalloc.stop()
     assert re.fullmatch(
-        r"m\.keras: byte 46: member 'model\.weights\.h5' unpacks \d+ bytes to 20971520, more than 8388608 and 8 times as "
-        r"many\.",
+        r"m\.keras: byte 46: member 'model\.weights\.h5' unpacks \d+ bytes to 20971520, more than 8388608 and 8 times "
+        r"as many\.",
         str(caught.value),
     )
 
@@ -155,7 +156,7 @@ def test_damaged_archives_give_format_errors() -> None:
                 archive.read(CONFIG)
                 archive.part(WEIGHTS)
             except FormatError as error:
-                assert str(error).startswith("m.keras: ")
+                assert str(error).startswith("m.keras: ")  # noqa: PT017
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────

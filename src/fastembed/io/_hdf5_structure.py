@@ -1,6 +1,6 @@
 """The structure of an HDF5 file: superblock, object headers, B-trees and heaps, read only where the file has them.
 
-libhdf5, and h5py with it, believes what a file says of itself: of 4,549 copies of a model of Keras with one to four bytes
+libhdf5, and h5py with it, believes what a file says of itself: of 4,549 copies of a Keras model with one to four bytes
 changed, h5py 3.16 ended the process at 13 and did not come back from 5. Hence a reader of our own.
 """
 
@@ -40,8 +40,10 @@ class Structure:
         # Bytes of structure that may be read. Each is read once or twice; a file that takes more leads in circles.
         self._budget = 8 * source.size + (1 << 16)
         self._num_links = 0
+        # heaps by their address, as many as the file has bytes
         self._heaps: dict[int, bytes] = {}
-        self._collections: dict[int, dict[int, bytes]] = {}
+        self._collections: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
+        self._kept = 0
         start = source.read(0, min(source.size, 8))
         if start != SIGNATURE:
             found = f"{start!r}" if start else "an empty file"
@@ -104,10 +106,11 @@ class Structure:
             blocks, head, skip = [(address + 16, size)], "<HHB", 3
         found: Messages = []
         step = struct.calcsize(head) + skip
+        left = count
         for begin, length in blocks:  # which grows
             block = self.structure(begin, length)
             place = 0
-            while place + step <= length and len(found) < count:
+            while place + step <= length and left:
                 kind, size, message_flags = struct.unpack_from(head, block, place)
                 data = block[place + step : place + step + size]
                 if len(data) < size:
@@ -115,7 +118,9 @@ class Structure:
                 place += step + size
                 if message_flags & 2 and kind in (messages.DATATYPE, messages.DATASPACE, messages.LAYOUT):
                     raise Malformed("the object has a shared message, which is not read.")
-                found.append((kind, data))
+                left -= 1
+                if kind:  # 0: no more than room
+                    found.append((kind, data))
                 if kind == messages.CONTINUATION:
                     begin_next, length_next = struct.unpack_from("<QQ", data)
                     if head == "<BHB":
@@ -170,8 +175,16 @@ class Structure:
             if head[:4] != b"HEAP":
                 raise Malformed(f"there must be a heap of names at byte {address}. Received: {head[:4]!r}.")
             size, _, place = struct.unpack_from("<3Q", head, 8)
+            self._make_room(size)
             self._heaps[address] = self.structure(place, size)
         return self._heaps[address]
+
+    def _make_room(self, size: int) -> None:
+        self._kept += size
+        if self._kept > self.source.size:  # heaps that overlap
+            self._heaps.clear()
+            self._collections.clear()
+            self._kept = size
 
     def global_object(self, address: int, index: int) -> bytes:
         """A string in a global heap."""
@@ -180,19 +193,21 @@ class Structure:
             if head[:4] != b"GCOL":
                 raise Malformed(f"there must be a global heap at byte {address}. Received: {head[:4]!r}.")
             (size,) = struct.unpack_from("<Q", head, 8)
+            self._make_room(size)
             block = self.structure(address + 16, max(size - 16, 0))
-            found: dict[int, bytes] = {}
+            found: dict[int, tuple[int, int]] = {}
             place = 0
             while place + 16 <= len(block):
                 number, length = struct.unpack_from("<H6xQ", block, place)
                 if number == 0 or length > len(block) - place - 16:
                     break
-                found[number] = block[place + 16 : place + 16 + length]
+                found[number] = place + 16, place + 16 + length
                 place += 16 + (length + 7) // 8 * 8
-            self._collections[address] = found
-        if index not in self._collections[address]:
+            self._collections[address] = block, found
+        block, found = self._collections[address]
+        if index not in found:
             raise Malformed(f"the global heap at byte {address} has no object {index}.")
-        value = self._collections[address][index]
+        value = block[slice(*found[index])]
         self._budget -= len(value)
         if self._budget < 0:
             raise Malformed("the strings take more than the file.")

@@ -177,7 +177,8 @@ class Group(Node):
         seen = {self.address}
         todo = self._children()
         while todo:
-            node = todo.pop()
+            group, name = todo.pop()
+            node = group.child(name)
             if isinstance(node, Group):
                 if node.address in seen:
                     raise node.error("the group lies inside itself, or in two groups.")
@@ -185,9 +186,9 @@ class Group(Node):
                 todo += node._children()
             yield node
 
-    def _children(self) -> list[Node]:
-        """What the names lead to, the first name last."""
-        return [self.child(name) for name in sorted(self.links, reverse=True)]
+    def _children(self) -> list[tuple[Group, str]]:
+        """The names with their group, the first name last."""
+        return [(self, name) for name in sorted(self.links, reverse=True)]
 
 
 class Dataset(Node):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -74,9 +75,17 @@ def write_archive(path: Path, texts: Mapping[str, bytes], weights_name: str, wei
             for name, text in texts.items():
                 with archive.open(zipfile.ZipInfo(name), "w") as member:
                     member.write(text)
-            with archive.open(zipfile.ZipInfo(weights_name), "w", force_zip64=True) as member:
+            with archive.open(_aligned(weights_name, archive.start_dir), "w", force_zip64=True) as member:
                 while block := hdf5.read(_BLOCK):
                     member.write(block)
+
+
+def _aligned(name: str, place: int) -> zipfile.ZipInfo:
+    """A member whose header stands at `place` and whose bytes begin at a multiple of 64, for those who map the file."""
+    info = zipfile.ZipInfo(name)
+    size = -(place + 30 + len(name) + 20 + 4) % 64  # what the header takes, sizes of 64 bits and this filling included
+    info.extra = struct.pack("<HH", 0xD935, size) + bytes(size)
+    return info
 
 
 def _write(target: str | BinaryIO, content: Branch) -> None:
