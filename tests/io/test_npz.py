@@ -88,7 +88,7 @@ def test_read_table_refuses_member_name(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path / "a.npz", [(name, npy(TABLE))])
     with pytest.raises(FormatError) as caught:
         list_tables(path)
-    assert str(caught.value) == f"{path}: {ascii(name)}: a .npz file holds arrays by name, each ending in .npy."
+    assert str(caught.value) == f"{path}: {name!a}: a .npz file holds arrays by name, each ending in .npy."
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -118,7 +118,8 @@ def test_read_table_refuses_other_compression(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.npz", [("t.npy", npy(TABLE))], zipfile.ZIP_BZIP2)
     with pytest.raises(FormatError) as caught:
         read_table(path)
-    assert str(caught.value) == f"{path}: 't.npy': the array is encrypted, or compressed by another method than deflate."
+    rule = "the array is encrypted, or compressed by another method than deflate."
+    assert str(caught.value) == f"{path}: 't.npy': {rule}"
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

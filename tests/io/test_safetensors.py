@@ -176,7 +176,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         content(b'{"t": {"dtype": "F32", "shape": [2.0, 3], "data_offsets": [0, 24]}}'),
         "byte 8: the header must be a JSON object: '2.0' is not a whole number of 64 bits.",
     ),
-    "NaN": (content(b'{"t": NaN}'), "byte 8: the header must be a JSON object: 'NaN' is not a whole number of 64 bits."),
+    "NaN": (
+        content(b'{"t": NaN}'),
+        "byte 8: the header must be a JSON object: 'NaN' is not a whole number of 64 bits.",
+    ),
     "endless number": (
         content(b'{"t": ' + b"9" * 5000 + b"}"),
         "byte 8: the header must be a JSON object: '" + "9" * 99 + "... (5002 characters) is not a whole number of "
@@ -304,11 +307,10 @@ def test_file_cut_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytes
         return whole(file, *args)
 
     monkeypatch.setattr(floats, "read_floats", cut)
-    with open(path, "r+b", buffering=0):
-        # a buffered file may hold the bytes already
-        monkeypatch.setattr("fastembed.io.safetensors.open_file", lambda name: open(name, "rb", buffering=0))
-        with pytest.raises(FormatError) as caught:
-            read_table(path)
+    # a buffered file may hold the bytes already
+    monkeypatch.setattr("fastembed.io.safetensors.open_file", lambda name: Path(name).open("rb", buffering=0))
+    with pytest.raises(FormatError) as caught:
+        read_table(path)
     assert str(caught.value) == f"{path}: byte {len(GOOD) - 24}: the file ends 5 bytes too early."
 
 

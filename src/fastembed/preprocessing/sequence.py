@@ -52,7 +52,8 @@ def pad_sequences(
     lengths, item_shape = _measure(sequences)
     # np.max words the error for no sequences; max takes a quarter of its time
     width = maxlen if maxlen is not None else max(lengths) if lengths else np.max(lengths)
-    if isinstance(value, str) and dtype != object and not np.issubdtype(dtype, np.str_):
+    holds_strings = np.dtype(dtype).kind in "OU"
+    if isinstance(value, str) and not holds_strings:
         raise ValueError(
             f"`dtype` {dtype} is not compatible with `value`'s type: {type(value)}\n"
             "You should set `dtype=object` for variable length strings."
