@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
 import zipfile
@@ -190,7 +191,8 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
         save(path, t=TABLE, other=TABLE.astype(np.float16))
         goods.append(path.read_bytes())
     refused = 0
-    for i in range(1000):
+    count = 1000 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+    for i in range(count):
         raw = bytearray(goods[i % 2])
         for _ in range(generator.randint(1, 4)):
             raw[generator.randrange(len(raw))] = generator.randrange(256)
@@ -202,4 +204,4 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         except ValueError as error:
             assert "none is named 't'" in str(error)  # noqa: PT017
-    assert refused > 400
+    assert refused > count // 3

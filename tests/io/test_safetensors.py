@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -319,8 +318,8 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
     generator = random.Random(5)
     good = content({"__metadata__": {"a": "b"}, "x": tensor(), "y": tensor("F16", (3, 2), (24, 36))}, bytes(36))
     refused = 0
-    started = time.perf_counter()
-    for _ in range(1500):
+    count = 1500 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+    for _ in range(count):
         raw = bytearray(good)
         for _ in range(generator.randint(1, 4)):
             raw[generator.randrange(len(raw))] = generator.choice([generator.randrange(256), *b'0123456789{}[],:"'])
@@ -332,5 +331,4 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         except ValueError as error:
             assert "none is named 'x'" in str(error) or "holds" in str(error)  # noqa: PT017
-    assert refused > 500
-    assert time.perf_counter() - started < 30
+    assert refused > count // 3

@@ -92,5 +92,9 @@ def test_pad_sequences_survives_lists_that_change():
 def test_fill_rows_refuses_output_that_does_not_fit():
     for out in (np.zeros(3), np.zeros((2, 3)), np.zeros((1, 3))[:, ::2], np.zeros((1, 3), ">i4")):
         with pytest.raises(ValueError, match="`out` must be") as caught:
-            fill_rows(([1],), out, True, True, print)
+            fill_rows(([1],), out, np.zeros(1), True, True, print)
         assert str(caught.value) == "`out` must be writable, C-contiguous and native, with a row for each sequence."
+    for padding in (np.zeros(2), np.zeros(1, int), np.zeros((1, 1))):
+        with pytest.raises(ValueError, match="`padding`") as caught:
+            fill_rows(([1],), np.zeros((1, 3)), padding, True, True, print)
+        assert str(caught.value) == "`out` must be of a compiled dtype, and `padding` one number of it."
