@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastembed.io import npy, npy_tables, npz, safetensors, static_embedding
+from fastembed.io import npy
 from fastembed.io.atomic import Path, check_path, replacing
-from fastembed.io.detect import DIRECTORY, HDF5, KERAS, NPY, NPZ, SAFETENSORS, STATIC, detect
 
 __all__ = ["list_tables", "load_table", "save_table"]
 
 _DTYPES = ("float16", "float32", "float64")
+# The module of each format that `io.detect` tells; 'words' have none: they are `load_vectors`'s.
+_READERS = {
+    "npy": "npy_tables",
+    "npz": "npz",
+    "safetensors": "safetensors",
+    "static": "static_embedding",
+    "hdf5": "keras_tables",
+    "keras": "keras_tables",
+    "directory": "directory",
+}
 # These read straight into the dtype that is asked for.
-_PLAIN: dict[str, Any] = {NPY: npy_tables, NPZ: npz, SAFETENSORS: safetensors}
+_PLAIN = ("npy", "npz", "safetensors")
 # The name of the table in a safetensors file that holds one.
 _NAME = "embeddings"
 
@@ -52,18 +61,14 @@ def load_table(
         ImportError: the format needs a package that is not installed; names it.
     """
     wanted = _float_dtype(dtype)
-    kind = detect(path)
+    kind, reader = _reader(path)
     if kind in _PLAIN:
-        table: NDArray[Any] = _PLAIN[kind].read_table(path, name=name, mmap=mmap, dtype=wanted)
+        table: NDArray[Any] = reader.read_table(path, name=name, mmap=mmap, dtype=wanted)
         return table
-    if kind == STATIC:
-        table = static_embedding.read_table(path, name=name, mmap=mmap)
-    elif kind in (HDF5, KERAS):
-        table = importlib.import_module("fastembed.io.keras_tables").read_table(path, name=name, mmap=mmap)
-    elif kind == DIRECTORY:
-        table = importlib.import_module("fastembed.io.directory").read_table(path, name=name, mmap=mmap)
-    else:
+    if reader is None:
         table = importlib.import_module("fastembed.loading").load_vectors(path, name=name, verbose=False).vectors
+    else:
+        table = reader.read_table(path, name=name, mmap=mmap)
     return np.ascontiguousarray(table, dtype=wanted)
 
 
@@ -73,13 +78,8 @@ def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], Any]]:
     Raises:
         FormatError, OSError, ImportError: as `load_table`.
     """
-    kind = detect(path)
-    modules = {**_PLAIN, STATIC: static_embedding}
-    if kind in (HDF5, KERAS):
-        modules[kind] = importlib.import_module("fastembed.io.keras_tables")
-    elif kind == DIRECTORY:
-        modules[kind] = importlib.import_module("fastembed.io.directory")
-    tables: dict[str, tuple[tuple[int, ...], Any]] = modules[kind].list_tables(path) if kind in modules else {}
+    _, reader = _reader(path)
+    tables: dict[str, tuple[tuple[int, ...], Any]] = {} if reader is None else reader.list_tables(path)
     return tables
 
 
@@ -107,6 +107,8 @@ def save_table(path: Path, table: NDArray[Any]) -> None:
         raise TypeError(f"`table` must be of {', '.join(known)} in a {suffix} file. Received: dtype {table.dtype}.")
     if table.ndim != 2:
         raise ValueError(f"`table` must have 2 dimensions (V, D). Received: shape {table.shape}.")
+    from fastembed.io import safetensors
+
     if suffix == ".safetensors":
         safetensors.write_tables(path, {_NAME: table})
         return
@@ -114,6 +116,15 @@ def save_table(path: Path, table: NDArray[Any]) -> None:
         npy.write_header(file, table.shape, table.dtype.newbyteorder("<"))
         for block in safetensors.row_blocks(table):
             file.write(block.data)
+
+
+def _reader(path: Path) -> tuple[str, Any]:
+    """The format of a file, and the module that reads it or None."""
+    # not before it is needed: the archive formats take as long to import as the rest
+    from fastembed.io.detect import detect
+
+    kind = detect(path)
+    return kind, importlib.import_module(f"fastembed.io.{_READERS[kind]}") if kind in _READERS else None
 
 
 def _float_dtype(dtype: DTypeLike) -> np.dtype[Any]:

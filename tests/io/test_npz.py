@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
 import zipfile
@@ -88,7 +89,7 @@ def test_read_table_refuses_member_name(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path / "a.npz", [(name, npy(TABLE))])
     with pytest.raises(FormatError) as caught:
         list_tables(path)
-    assert str(caught.value) == f"{path}: {ascii(name)}: a .npz file holds arrays by name, each ending in .npy."
+    assert str(caught.value) == f"{path}: {name!a}: a .npz file holds arrays by name, each ending in .npy."
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -118,7 +119,8 @@ def test_read_table_refuses_other_compression(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.npz", [("t.npy", npy(TABLE))], zipfile.ZIP_BZIP2)
     with pytest.raises(FormatError) as caught:
         read_table(path)
-    assert str(caught.value) == f"{path}: 't.npy': the array is encrypted, or compressed by another method than deflate."
+    rule = "the array is encrypted, or compressed by another method than deflate."
+    assert str(caught.value) == f"{path}: 't.npy': {rule}"
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -189,7 +191,8 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
         save(path, t=TABLE, other=TABLE.astype(np.float16))
         goods.append(path.read_bytes())
     refused = 0
-    for i in range(1000):
+    count = 1000 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+    for i in range(count):
         raw = bytearray(goods[i % 2])
         for _ in range(generator.randint(1, 4)):
             raw[generator.randrange(len(raw))] = generator.randrange(256)
@@ -201,4 +204,4 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         except ValueError as error:
             assert "none is named 't'" in str(error)  # noqa: PT017
-    assert refused > 400
+    assert refused > count // 3

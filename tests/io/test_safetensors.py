@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +175,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         content(b'{"t": {"dtype": "F32", "shape": [2.0, 3], "data_offsets": [0, 24]}}'),
         "byte 8: the header must be a JSON object: '2.0' is not a whole number of 64 bits.",
     ),
-    "NaN": (content(b'{"t": NaN}'), "byte 8: the header must be a JSON object: 'NaN' is not a whole number of 64 bits."),
+    "NaN": (
+        content(b'{"t": NaN}'),
+        "byte 8: the header must be a JSON object: 'NaN' is not a whole number of 64 bits.",
+    ),
     "endless number": (
         content(b'{"t": ' + b"9" * 5000 + b"}"),
         "byte 8: the header must be a JSON object: '" + "9" * 99 + "... (5002 characters) is not a whole number of "
@@ -304,11 +306,10 @@ def test_file_cut_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytes
         return whole(file, *args)
 
     monkeypatch.setattr(floats, "read_floats", cut)
-    with open(path, "r+b", buffering=0):
-        # a buffered file may hold the bytes already
-        monkeypatch.setattr("fastembed.io.safetensors.open_file", lambda name: open(name, "rb", buffering=0))
-        with pytest.raises(FormatError) as caught:
-            read_table(path)
+    # a buffered file may hold the bytes already
+    monkeypatch.setattr("fastembed.io.safetensors.open_file", lambda name: Path(name).open("rb", buffering=0))
+    with pytest.raises(FormatError) as caught:
+        read_table(path)
     assert str(caught.value) == f"{path}: byte {len(GOOD) - 24}: the file ends 5 bytes too early."
 
 
@@ -317,8 +318,8 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
     generator = random.Random(5)
     good = content({"__metadata__": {"a": "b"}, "x": tensor(), "y": tensor("F16", (3, 2), (24, 36))}, bytes(36))
     refused = 0
-    started = time.perf_counter()
-    for _ in range(1500):
+    count = 1500 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+    for _ in range(count):
         raw = bytearray(good)
         for _ in range(generator.randint(1, 4)):
             raw[generator.randrange(len(raw))] = generator.choice([generator.randrange(256), *b'0123456789{}[],:"'])
@@ -330,5 +331,4 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
             assert str(error).startswith(f"{path}: ")  # noqa: PT017
         except ValueError as error:
             assert "none is named 'x'" in str(error) or "holds" in str(error)  # noqa: PT017
-    assert refused > 500
-    assert time.perf_counter() - started < 30
+    assert refused > count // 3

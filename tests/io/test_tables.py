@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +204,39 @@ def test_save_table_refuses_what_it_cannot_write(tmp_path: Path) -> None:
             save_table(path if path == "t.txt" else tmp_path / path, table)  # type: ignore[arg-type]
         assert str(caught.value) == text
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_load_table_reads_files_with_words(tmp_path: Path, mmap: bool) -> None:
+    words = ["a", "b", "c", "d", "e"]
+    fastembed.KeyedVectors(TABLE, words).save(tmp_path / "folder")
+    lines = [" ".join([word, *map(str, row)]) for word, row in zip(words, TABLE, strict=True)]
+    (tmp_path / "glove").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "glove.gz").write_bytes(gzip.compress((tmp_path / "glove").read_bytes()))
+    for name in ("folder", "glove", "glove.gz"):
+        table = load_table(tmp_path / name, mmap=mmap)
+        np.testing.assert_array_equal(table, TABLE)
+        np.testing.assert_array_equal(fastembed.gather(table, [4, 0]), TABLE[[4, 0]])
+    assert load_table(tmp_path / "glove", dtype="float64").dtype == np.float64
+    assert not load_table(tmp_path / "folder", mmap=True).flags.writeable
+    assert list_tables(tmp_path / "folder") == {"table": ((5, 3), np.dtype("float32"))}
+    assert list_tables(tmp_path / "glove") == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="measures the memory of a process of its own")
+@pytest.mark.parametrize(("kind", "stored"), [("safetensors", "float16"), ("npy", "float64"), ("npz", "float64")])
+def test_load_table_takes_no_second_table_of_memory(tmp_path: Path, kind: str, stored: str) -> None:
+    path = written(tmp_path, kind, np.ones((30_000, 400), stored))
+    code = (
+        "import resource, sys, numpy as np, fastembed\n"
+        "from fastembed.io import npz, safetensors\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"table = fastembed.load_table({str(path)!r})\n"
+        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(table.nbytes, (after - before) * 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    table, taken = map(int, done.stdout.split())
+    # the table of 48 MB, and blocks of 4 MiB; ru_maxrss is in kB on Linux alone
+    assert table == 48_000_000
+    assert taken < table + 24 * 2**20 or sys.platform != "linux"

@@ -1,6 +1,6 @@
 """Small scripts about texts and sequences that run alike on the real Keras 2.2.4 and on fastembed."""
 
-# ruff: noqa: E501
+# ruff: noqa: E501, UP032
 
 import textwrap
 

@@ -45,16 +45,19 @@ def test_pad_sequences_gives_what_numpy_gives(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pad_sequences_refuses_or_wraps_as_numpy(dtype):
     for value in (2**7, 2**8, -1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, 2**200, 1.5, float("nan"), 1e300, "x", None):
-        try:
-            with np.errstate(over="ignore"):
-                expected = np.asarray([1, value], dtype)
-        except (ValueError, TypeError, OverflowError) as error:
-            with pytest.raises(type(error)) as caught:
-                pad_sequences([[1, value]], dtype=dtype)
-            assert str(caught.value) == str(error)
-            continue
+        expected, said = attempt(lambda value=value: np.asarray([1, value], dtype))
+        padded, ours = attempt(lambda value=value: pad_sequences([[1, value]], dtype=dtype)[0])
+        assert ours == said
+        np.testing.assert_array_equal(padded, expected)
+
+
+def attempt(call):
+    """What a call returns, or what it says."""
+    try:
         with np.errstate(over="ignore"):
-            np.testing.assert_array_equal(pad_sequences([[1, value]], dtype=dtype), [expected])
+            return call(), None
+    except (ValueError, TypeError, OverflowError) as error:
+        return None, (type(error), str(error))
 
 
 def test_pad_sequences_keeps_int64_bits_as_numpy():
@@ -89,5 +92,9 @@ def test_pad_sequences_survives_lists_that_change():
 def test_fill_rows_refuses_output_that_does_not_fit():
     for out in (np.zeros(3), np.zeros((2, 3)), np.zeros((1, 3))[:, ::2], np.zeros((1, 3), ">i4")):
         with pytest.raises(ValueError, match="`out` must be") as caught:
-            fill_rows(([1],), out, True, True, print)
+            fill_rows(([1],), out, np.zeros(1), True, True, print)
         assert str(caught.value) == "`out` must be writable, C-contiguous and native, with a row for each sequence."
+    for padding in (np.zeros(2), np.zeros(1, int), np.zeros((1, 1))):
+        with pytest.raises(ValueError, match="`padding`") as caught:
+            fill_rows(([1],), np.zeros((1, 3)), padding, True, True, print)
+        assert str(caught.value) == "`out` must be of a compiled dtype, and `padding` one number of it."

@@ -14,7 +14,7 @@ from .preprocessing_probes import PROBES, observe
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "preprocessing_k224.json").read_text())
 try:
-    1 % 0
+    _ = 1 % 0
 except ZeroDivisionError as error:
     MODULO_BY_ZERO = str(error)
 NAMESPACE = {"backend": backend, "Layer": Layer, "text": text, "sequence": sequence}

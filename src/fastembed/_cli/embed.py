@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
                 raise FormatError(f"{args.text}: held {count:,} lines, then {written:,}: it changed meanwhile.")
     seconds = max(time.perf_counter() - started, 1e-9)
     print(
-        f"embedded {count:,} lines, {words:,} words of which {found / max(words, 1):.1%} are known, in {seconds:.2f} s: "
-        f"{count / seconds:,.0f} lines/s, {words / seconds:,.0f} words/s"
+        f"embedded {count:,} lines, {words:,} words of which {found / max(words, 1):.1%} are known, "
+        f"in {seconds:.2f} s: {count / seconds:,.0f} lines/s, {words / seconds:,.0f} words/s"
     )
     return 0
 

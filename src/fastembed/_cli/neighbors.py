@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     add_source(parser)
     parser.add_argument("words", metavar="WORD", nargs="+", help="a word, as the file spells it")
-    parser.add_argument("--minus", metavar="WORD", nargs="+", action="extend", default=[], help="words to take away")
+    parser.add_argument("--minus", metavar="WORD", action="append", default=[], help="a word to take away; repeatable")
     parser.add_argument("-n", "--count", metavar="N", type=positive_number, default=10, help="how many (default: 10)")
 
 

@@ -17,7 +17,7 @@ EXAMPLE = "fastembed plot glove.6B.50d.txt king queen man woman -o words.png"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     add_source(parser)
-    parser.add_argument("words", metavar="WORD", nargs="*", help="a word, as the file spells it")
+    parser.add_argument("words", metavar="WORD", nargs="+", help="a word, as the file spells it")
     parser.add_argument("--first", metavar="N", type=positive_number, default=0, help="also the first N words of FILE")
     parser.add_argument("-o", "--output", metavar="PICTURE", help="the picture: .png, .svg or .pdf (needs matplotlib)")
     parser.add_argument("--projector", metavar="DIR", help="the folder for vectors.tsv and metadata.tsv")
@@ -26,8 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.output is None and args.projector is None:
         raise ValueError("say where the picture goes, with -o, or the projector's files, with --projector.")
-    if not args.words and not args.first:
-        raise ValueError("name the words, or how many of the file's --first.")
     vectors = open_vectors(args.file, args.name)
     require_words(vectors, args.words, args.file)
     words = list(dict.fromkeys([*args.words, *vectors.keys[: args.first]]))

@@ -6,6 +6,7 @@
 #include <longintrepr.h>
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -95,16 +96,24 @@ void write_int64(
     }
 }
 
+// Writes the one value `value` to `count` cells.
+template <typename T> void repeat(const void* value, ptrdiff_t count, void* cells) {
+    T* out = static_cast<T*>(cells);
+    std::fill(out, out + count, *static_cast<const T*>(value));
+}
+
 // How a row of one dtype is written; null pointers for a dtype that only NumPy writes.
 struct Writer {
     bool (*items)(PyObject* const*, ptrdiff_t, void*) = nullptr;
     void (*int64)(const char*, ptrdiff_t, void*) = nullptr;
+    void (*repeat)(const void*, ptrdiff_t, void*) = nullptr;
 };
 
 template <typename T> Writer writer_of() {
     Writer writer;
     writer.items = write_items<T>;
     writer.int64 = write_int64<T>;
+    writer.repeat = repeat<T>;
     return writer;
 }
 

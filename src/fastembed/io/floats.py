@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ BLOCK_BYTES = 2**22
 
 
 def read_floats(
-    file: BinaryIO, shape: tuple[int, int], stored: str, dtype: np.dtype[Any], place: str, fortran_order: bool = False
+    file: IO[bytes], shape: tuple[int, int], stored: str, dtype: np.dtype[Any], place: str, fortran_order: bool = False
 ) -> NDArray[Any]:
     """Read a table from where `file` stands.
 
@@ -34,7 +34,6 @@ def read_floats(
     Raises:
         FormatError: the file ends too early; a finite number is infinite in `dtype`.
     """
-    rows, columns = shape
     table: NDArray[Any] = np.empty(shape, dtype)
     raw = np.dtype("<u2" if stored == BFLOAT16 else stored)
     for target in _pieces(table, max(1, BLOCK_BYTES // raw.itemsize), fortran_order):
@@ -49,7 +48,7 @@ def read_floats(
             try:
                 target[...] = block
             except FloatingPointError:
-                raise FormatError(f"{place}a number of {np.dtype(block.dtype).name} is too large for {dtype}.") from None
+                raise FormatError(f"{place}a number of {block.dtype.name} is too large for {dtype}.") from None
     return table
 
 
@@ -61,8 +60,8 @@ def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[N
             yield line[start : start + length]
 
 
-def _read_exactly(file: BinaryIO, into: NDArray[Any], place: str) -> None:
-    rest = memoryview(into).cast("B")
+def _read_exactly(file: IO[bytes], into: NDArray[Any], place: str) -> None:
+    rest = into.data.cast("B")
     while rest.nbytes:
         # a stream decompresses what it is asked for in one piece
         count: int = file.readinto(rest[:BLOCK_BYTES])  # type: ignore[attr-defined]

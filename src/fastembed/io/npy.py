@@ -16,7 +16,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -150,7 +150,7 @@ def file_size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def read_header(file: BinaryIO, name: str, size: int) -> Header:
+def read_header(file: IO[bytes], name: str, size: int) -> Header:
     """The checked header of the .npy file of `size` bytes that begins where `file` stands; `name` is for errors."""
     start = file.read(8)
     if start[:6] != _MAGIC:
@@ -179,7 +179,7 @@ def read_header(file: BinaryIO, name: str, size: int) -> Header:
     return header
 
 
-def _parse_header(file: BinaryIO, length: int, place: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+def _parse_header(file: IO[bytes], length: int, place: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     # Writers may pad the header with as many blanks as they like: read on only as long as it is blanks.
     text = file.read(min(length, _MAX_HEADER)).decode("latin-1")
     if length > _MAX_HEADER and not _is_blank(file, length - _MAX_HEADER):
@@ -215,7 +215,7 @@ def _parse_header(file: BinaryIO, length: int, place: str) -> tuple[np.dtype[Any
     return dtype, fortran_order, shape
 
 
-def _is_blank(file: BinaryIO, length: int) -> bool:
+def _is_blank(file: IO[bytes], length: int) -> bool:
     while length > 0:
         block = file.read(min(length, 2**16))
         if block.strip():

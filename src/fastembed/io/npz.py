@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ _MAX_DIRECTORY = 2**20
 # Deflate packs at most 1032 to 1, floats of a trained table hardly 2 to 1: past this a small file fills the memory.
 _MAX_RATIO = 100
 _FREE_BYTES = 2**24
+# What `zipfile` raises for archives that are damaged in one way or another.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, RuntimeError,
+    UnicodeDecodeError,
+)  # fmt: skip
 
 
 def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -61,7 +67,7 @@ def read_table(
         headers = _headers(archive, shown)
         chosen = choose(_tables(headers), name, shown)
         header = headers[chosen]
-        place = f"{shown}: {chosen}{_SUFFIX}: "
+        place = f"{shown}: {chosen + _SUFFIX!a}: "
         with archive.open(chosen + _SUFFIX) as file:
             read_header(file, place[:-2], archive.getinfo(chosen + _SUFFIX).file_size)
             table = floats.read_floats(
@@ -97,7 +103,7 @@ def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
             if error.errno != errno.EINVAL:
                 raise
             raise FormatError(f"{shown}: the archive is damaged: it points out of the file.") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise FormatError(f"{shown}: the archive is damaged: {error or type(error).__name__}.") from None
 
 
@@ -109,7 +115,9 @@ def check_directory(file: BinaryIO, path: str) -> None:
     tail = file.read()
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
-        raise FormatError(f"{path}: byte {size}: a zip archive ends with the list of its members: this is none, or is truncated.")
+        raise FormatError(
+            f"{path}: byte {size}: a zip archive ends with the list of its members: this is none, or is truncated."
+        )
     length = int.from_bytes(tail[end + 12 : end + 16], "little")
     if end >= 20 and tail[end - 20 : end - 16] == b"PK\6\7":
         # an archive past 4 GB has a second, wider record of its end
@@ -128,9 +136,10 @@ def _headers(archive: zipfile.ZipFile, path: str) -> dict[str, Header]:
     """The checked header of each member."""
     headers: dict[str, Header] = {}
     for info in archive.infolist():
-        place = f"{path}: {ascii(info.filename)}: "
+        place = f"{path}: {info.filename!a}: "
         name = info.filename.removesuffix(_SUFFIX)
-        if name == info.filename or info.filename.startswith(("/", "\\")) or ".." in info.filename or "\0" in name:
+        parts = info.filename.replace("\\", "/").split("/")
+        if name == info.filename or not parts[0] or ".." in parts:
             raise FormatError(f"{place}a .npz file holds arrays by name, each ending in .npy.")
         if name in headers:
             raise FormatError(f"{place}the archive holds this name twice.")

@@ -33,7 +33,6 @@ _DTYPES: dict[str, tuple[int, str]] = {
 }  # fmt: skip
 _NOT_NUMPYS = {floats.BFLOAT16, *(name for bits, name in _DTYPES.values() if name.startswith("float") and bits <= 8)}
 _WRITTEN = {"float16": "F16", "float32": "F32", "float64": "F64", floats.BFLOAT16: "BF16"}
-_TABLE_DTYPES = tuple(_WRITTEN)
 _KEYS = {"dtype", "shape", "data_offsets"}
 _MAX_NDIM = 32
 _MAX_BYTES = 2**63 - 1
@@ -142,16 +141,20 @@ def row_blocks(table: NDArray[Any]) -> Iterable[NDArray[Any]]:
 
 def _tables(tensors: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str]]:
     return {
-        name: (one.shape, one.dtype) for name, one in tensors.items() if len(one.shape) == 2 and one.dtype in _TABLE_DTYPES
+        name: (tensor.shape, tensor.dtype)
+        for name, tensor in tensors.items()
+        if len(tensor.shape) == 2 and tensor.dtype in _WRITTEN
     }
 
 
 def _read(file: BinaryIO, tensor: Tensor, dtype: np.dtype[Any], mmap: bool, path: str) -> NDArray[Any]:
-    if mmap and np.dtype(dtype).newbyteorder("<") == dtype and tensor.dtype == dtype and not tensor.start % dtype.itemsize:
+    as_asked = tensor.dtype == dtype and dtype.newbyteorder("<") == dtype and not tensor.start % dtype.itemsize
+    if mmap and as_asked:
         return map_array(file, tensor.start, tensor.shape, dtype)
     file.seek(tensor.start)
     stored = tensor.dtype if tensor.dtype == floats.BFLOAT16 else np.dtype(tensor.dtype).newbyteorder("<").str
-    return floats.read_floats(file, tensor.shape, stored, dtype, f"{path}: byte {tensor.start}: ")
+    shape = (tensor.shape[0], tensor.shape[1])
+    return floats.read_floats(file, shape, stored, dtype, f"{path}: byte {tensor.start}: ")
 
 
 def _read_header(file: BinaryIO, path: str) -> dict[str, Tensor]:
@@ -178,7 +181,8 @@ def _read_header(file: BinaryIO, path: str) -> dict[str, Tensor]:
     end = 8 + length
     for name, tensor in tensors.items():
         if tensor.start != end:
-            what = "overlaps the tensor before it" if tensor.start < end else f"leaves a hole of {tensor.start - end} bytes"
+            hole = tensor.start - end
+            what = f"leaves a hole of {hole} bytes" if hole > 0 else "overlaps the tensor before it"
             raise FormatError(f"{path}: byte {tensor.start}: tensor {_short(name)} {what}.")
         end = tensor.stop
     if end != size:
@@ -227,7 +231,9 @@ def _no_number(text: str) -> NoReturn:
 
 def _check(fields: Any, base: int, size: int, place: str) -> Tensor:
     if not isinstance(fields, dict) or set(fields) != _KEYS:
-        raise FormatError(f"{place}needs 'dtype', 'shape' and 'data_offsets', and nothing else. Received: {_short(fields)}.")
+        raise FormatError(
+            f"{place}needs 'dtype', 'shape' and 'data_offsets', and nothing else. Received: {_short(fields)}."
+        )
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise FormatError(f"{place}'dtype' must be one of {', '.join(_DTYPES)}. Received: {_short(dtype)}.")

@@ -79,8 +79,8 @@ def read_static(
     file, tokenizer = find_files(path)
     tensors = safetensors.inspect_safetensors(file)
     tokens = None if tokenizer is None else read_tokens(tokenizer)
-    if name is None and "embeddings" in tensors and ({"mapping", "weights"} & set(tensors) or
-                                                     tensors["embeddings"].dtype == "int8"):
+    quantised = "embeddings" in tensors and tensors["embeddings"].dtype == "int8"
+    if name is None and "embeddings" in tensors and (quantised or {"mapping", "weights"} & set(tensors)):
         table = _multiplied(file, tensors)
     else:
         chosen = name if name is not None else _choose(safetensors.list_tables(file), tokens, file)
@@ -98,7 +98,7 @@ def read_tokens(path: Path) -> dict[str, int]:
     shown = os.fsdecode(path)
     with open_file(path) as file:
         if file_size(file) > _MAX_TOKENIZER:
-            raise FormatError(f"{shown}: a tokenizer takes at most {_MAX_TOKENIZER} bytes. Received: {file_size(file)}.")
+            raise FormatError(f"{shown}: a tokenizer takes at most 256 MiB. Received: {file_size(file)} bytes.")
         try:
             fields = json.loads(file.read().decode())
         except (ValueError, RecursionError) as error:
@@ -122,9 +122,9 @@ def read_tokens(path: Path) -> dict[str, int]:
     taken: dict[int, str] = {}
     for token, row in tokens.items():
         if type(row) is not int or row < 0:
-            raise FormatError(f"{shown}: token {ascii(token)}: its row must be a whole number >= 0. Received: {row!r}.")
+            raise FormatError(f"{shown}: token {token!a}: its row must be a whole number >= 0. Received: {row!r}.")
         if row in taken:
-            raise FormatError(f"{shown}: tokens {ascii(taken[row])} and {ascii(token)} have the same row, {row}.")
+            raise FormatError(f"{shown}: tokens {taken[row]!a} and {token!a} have the same row, {row}.")
         taken[row] = token
     return tokens
 

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastembed._native.sequences import fill_rows
+from fastembed._native.sequences import fill_rows, is_compiled
+from fastembed.ops._tables import new_table
 
 __all__ = ["make_sampling_table", "pad_sequences", "skipgrams"]
+
+# Bytes from where on an array's memory is worth keeping.
+_LARGE = 2**20
 
 
 def pad_sequences(
@@ -52,12 +56,17 @@ def pad_sequences(
     lengths, item_shape = _measure(sequences)
     # np.max words the error for no sequences; max takes a quarter of its time
     width = maxlen if maxlen is not None else max(lengths) if lengths else np.max(lengths)
-    if isinstance(value, str) and dtype != object and not np.issubdtype(dtype, np.str_):
+    holds_strings = np.dtype(dtype).kind in "OU"
+    if isinstance(value, str) and not holds_strings:
         raise ValueError(
             f"`dtype` {dtype} is not compatible with `value`'s type: {type(value)}\n"
             "You should set `dtype=object` for variable length strings."
         )
-    out: NDArray[Any] = np.full((len(sequences), width, *item_shape), value, dtype=dtype)
+    cell: NDArray[Any] = np.full(1, value, dtype=dtype)
+    understood = padding in ("pre", "post") and truncating in ("pre", "post")
+    compiled = understood and not item_shape and is_compiled(cell.dtype)
+    shape = (len(sequences), width, *item_shape)
+    out: NDArray[Any] = _new_rows(shape, cell.dtype) if compiled else np.full(shape, value, dtype=dtype)
 
     def place(position: int, sequence: Any) -> None:
         if not len(sequence):
@@ -74,18 +83,35 @@ def pad_sequences(
             raise ValueError(f'Padding type "{padding}" not understood')
         out[position, slice(len(kept)) if padding == "post" else slice(-len(kept), None)] = kept
 
-    understood = padding in ("pre", "post") and truncating in ("pre", "post")
-    if understood and out.ndim == 2 and out.shape[1] and out.dtype.isnative:
-        fill_rows(tuple(sequences), out, truncating == "post", padding == "post", place)
+    # a row of length 0 is Keras's affair: sequence[-0:] is all of it
+    if compiled and out.shape[1]:
+        fill_rows(tuple(sequences), out, cell, truncating == "post", padding == "post", place)
     else:
         for position, sequence in enumerate(sequences):
             place(position, sequence)
     return out
 
 
+def _new_rows(shape: tuple[Any, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An uninitialised array; a large one over memory that is used again, as the lookups' outputs are."""
+    rows, width = shape
+    if not isinstance(width, (int, np.integer)) or width < 0 or rows * int(width) * dtype.itemsize < _LARGE:
+        return np.empty(shape, dtype)
+    size = rows * int(width) * dtype.itemsize
+    return new_table([-(-size // 4)]).view(np.uint8)[:size].view(dtype).reshape(shape)
+
+
 def _measure(sequences: Any) -> tuple[list[int], tuple[int, ...]]:
     """The length of each sequence, and the shape of an item of the first that has any."""
-    lengths: list[int] = []
+    try:
+        lengths = list(map(len, sequences))
+        first = next((i for i, length in enumerate(lengths) if length), None)
+        if first is None or isinstance(sequences, (list, tuple)):
+            return lengths, () if first is None else np.asarray(sequences[first]).shape[1:]
+    except TypeError:
+        pass
+    # what is wrong with which sequence, in Keras's order
+    lengths = []
     item_shape: tuple[int, ...] | None = None
     for sequence in sequences:
         try:

@@ -37,7 +37,8 @@ def text_to_word_sequence(
     """
     if lower:
         text = text.lower()
-    text = text.translate(str.maketrans(dict.fromkeys(filters, split)))
+    table: dict[str, str | int | None] = dict.fromkeys(filters, split)
+    text = text.translate(str.maketrans(table))
     return list(filter(None, text.split(split)))
 
 
