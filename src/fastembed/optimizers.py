@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _registry
-from ._native import kernels
 from ._history import Debt
+from ._native import kernels
 from ._table_state import StepNumbers, TableState
 from .layers.weights import reading, writing
 

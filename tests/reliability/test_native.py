@@ -33,8 +33,8 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
         source = tmp_path / f"one.{language}"
         source.write_text(f'#include "{header}"\nint main(void) {{ return 0; }}\n')
         # what a header offers and this file does not use is no mistake
-        command = [compiler, "-x", language, standard, "-O1", *WARNINGS, "-Wno-unused-function",
-                   "-Wno-unused-const-variable", "-I", str(NATIVE), "-c", str(source), "-o", str(tmp_path / "o")]  # fmt: skip
+        flags = [*WARNINGS, "-Wno-unused-function", "-Wno-unused-const-variable", "-I", str(NATIVE)]
+        command = [compiler, "-x", language, standard, "-O1", *flags, "-c", str(source), "-o", str(tmp_path / "o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -125,7 +125,7 @@ cdef class _Access:
 cdef _Access _access(guards, int kind):
     cdef _Access access = _Access()
     cdef object guard
-    access.guards = tuple(dict.fromkeys(guards))
+    access.guards = guards if type(guards) is tuple else tuple(dict.fromkeys(guards))
     for guard in access.guards:
         if type(guard) is not Guard:
             raise TypeError(f"`guards` must be of Guard. Received: {guard!r}.")
@@ -135,7 +135,7 @@ cdef _Access _access(guards, int kind):
 
 
 def reading(guards):
-    """A context in which no other thread writes what these guards guard."""
+    """A context in which no other thread writes what these guards guard. A tuple must hold each of them once."""
     return _access(guards, READ)
 
 
