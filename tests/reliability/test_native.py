@@ -51,8 +51,6 @@ def test_random_calls_equal_plain_loops_under_sanitizers(tmp_path: Path) -> None
     program = built(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     environment = {**os.environ, "ASAN_OPTIONS": "detect_stack_use_after_return=1"}
     calls, seed = scaled(100_000), os.environ.get("FASTEMBED_FUZZ_SEED", "1")
-    done = subprocess.run(
-        [program, str(calls), seed], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, str(calls), seed], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{calls} calls, .* us each\n", done.stdout)

@@ -1,7 +1,7 @@
 import mmap
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -150,9 +150,9 @@ def watch(mapping: mmap.mmap) -> int: ...
 def forget(token: int) -> None: ...
 def check_whole(*arrays: object) -> None: ...
 
+@final
 class Guard:
     debtor: Any
-    def __init__(self) -> None: ...
     def gather(self, table: NDArray[np.float32], ids: _Ids) -> NDArray[np.float32]: ...
 
 def reading(guards: Iterable[Guard]) -> AbstractContextManager[None]: ...
