@@ -245,8 +245,8 @@ PYTHON = [
             "        if own:\n            for weight in own:\n                weight.settle()",
         ),
         (
-            "        with reading(own):\n            for weight in own:\n                weight.settle()\n            return",
-            "        if True:\n            for weight in own:\n                weight.settle()\n            return",
+            "        with reading(own):\n            for weight in own:",
+            "        if True:\n            for weight in own:",
         ),
     ),
     *_of(

@@ -65,7 +65,7 @@ cdef class Guard:
     cdef int queued                 # how many wait for it
     cdef bint claimed               # while turns are handed out: somebody who came earlier waits for it
 
-    def __init__(self):
+    def __cinit__(self):
         live_guards.add(self)
 
     def __reduce__(self):
