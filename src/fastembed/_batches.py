@@ -12,7 +12,6 @@ from . import _compile, _inputs, _targets
 from ._objective import Objective
 from ._stack import Stack, takes_ids
 from .layers import Step, Weight
-from .layers.weights import reading
 
 Batch = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]  # inputs, targets, weights
 _NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
@@ -116,7 +115,7 @@ class BatchTrainer(Stack):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for samples, in one batch."""
         x = self._standardize(x)
-        with reading(self._weights_in_order()):
+        with self._reading():
             return self.call(x)
 
     def _train(self, batch: Batch) -> list[np.float32]:
@@ -124,7 +123,7 @@ class BatchTrainer(Stack):
         x, y_true, weights = batch
         trained = self._compiled_trainable or []
         step = Step(training=True, wanted=frozenset(id(weight.value) for weight in trained))
-        with reading(self._weights_in_order()):
+        with self._reading():
             y_pred, mask = self._run(x, None, True, step)
             penalty = step.penalty + self._penalty()
             values, gradient = objective.values_and_gradient(y_true, y_pred, weights, mask, penalty)
@@ -136,7 +135,7 @@ class BatchTrainer(Stack):
         assert self._objective is not None  # after _batch
         x, y_true, weights = batch
         step = Step()
-        with reading(self._weights_in_order()):
+        with self._reading():
             y_pred, mask = self._run(x, None, True, step)
         return self._objective.values(y_true, y_pred, weights, mask, step.penalty + penalty)
 

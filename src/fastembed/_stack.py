@@ -10,6 +10,7 @@ from . import _fused, regularizers
 from .layers import Embedding, InputLayer, Layer, Step, Weight
 from .layers.input_spec import Shape
 from .layers.layer import parameters
+from .layers.weights import note_change
 
 # A layer's output shape, and a mask of that shape or None
 Output = tuple[Shape, Any]
@@ -55,6 +56,7 @@ class Stack(Layer):
             _check_names([self._input, *self._layers, layer])
             self._outputs.append(layer._join(*self._last_output()))
         self._layers.append(layer)
+        note_change()
 
     def pop(self) -> None:
         """Take the last layer away; a model without layers is not built.
@@ -65,6 +67,7 @@ class Stack(Layer):
         if not self._layers:
             raise TypeError("There are no layers in the model.")
         self._layers.pop()
+        note_change()
         del self._outputs[len(self._layers) :]
         if not self._layers:
             self._input = self._build_input_shape = None
@@ -109,6 +112,7 @@ class Stack(Layer):
             before = layer._join(*before)
             outputs.append(before)
         self._input, self._layers, self._outputs = first, list(behind), outputs
+        note_change()
         self.built = True
 
     def _last_output(self) -> Output:

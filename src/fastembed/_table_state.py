@@ -153,7 +153,7 @@ class TableState:
         return total
 
     def prepare(self, gradient: Any, step: StepNumbers, debt: Debt) -> Prepared:
-        """Do all of a step, with a gradient that `fit` gave, that may fail; the weight and its state stay as they are."""
+        """Do all that may fail of a step with a gradient that `fit` gave; the weight and its state stay as they are."""
         gradient, l1, l2 = self.penalised(gradient)
         sparse = isinstance(gradient, IndexedSlices)
         norm, after = self._constraint()

@@ -15,7 +15,6 @@ from ._generator_training import GeneratorTrainer
 from ._progress import ProgressBar
 from .io.atomic import Path
 from .layers import Embedding
-from .layers.weights import reading
 from .training import check_batch_size
 
 __all__ = ["Sequential", "load_model", "model_from_config", "model_from_json", "save_model"]
@@ -94,7 +93,7 @@ class Sequential(GeneratorTrainer):
             raise ValueError("There are no layers in the model: add() one before predict().")
         x = self._standardize(x)
         if steps is not None:
-            with reading(self._weights_in_order()):
+            with self._reading():
                 return self._predict_in_steps(x, batch_size, verbose, steps)
         if batch_size == 0:
             raise ZeroDivisionError("integer division or modulo by zero")
@@ -104,7 +103,7 @@ class Sequential(GeneratorTrainer):
         if type(self._layers[0]) is Embedding and len(self._layers) == 1 and verbose != 1:
             rows: NDArray[np.float32] = self._layers[0](x)
             return rows
-        with reading(self._weights_in_order()):
+        with self._reading():
             return self._predict_in_batches(x, size, ProgressBar(len(x)) if verbose == 1 else None)
 
     def _predict_in_steps(

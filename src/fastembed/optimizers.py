@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _registry
-from ._native import kernels
 from ._history import Debt
+from ._native import kernels
 from ._table_state import StepNumbers, TableState
 from .layers.weights import reading, writing
 
@@ -68,6 +69,10 @@ class Optimizer:
         """What such a row moves by, in units of average / size."""
         return numbers[0]
 
+    def _after(self, t: int) -> dict[str, Any]:
+        """The optimizer's own attributes after step t."""
+        return {"iterations": t}
+
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
     def build(self, weights: Sequence[Any]) -> None:
@@ -95,15 +100,14 @@ class Optimizer:
             numbers = self._numbers()
             rate, scale = self._rate_without_gradient(numbers), self._scale(pairs)
             step = StepNumbers(self.iterations + 1, numbers, rate, scale, clip)
-            debt = self._debt()
+            debt, after = self._debt(), self._after(step.t)
             # a weight that is named twice moves twice; else all or none do, should memory run out
             twice = len({state for _, state in pairs}) < len(pairs)
             for group in [[pair] for pair in pairs] if twice else [pairs]:
                 prepared = [state.prepare(gradient, step, debt) for gradient, state in group]
-                kernels.run_updates([one.update for one in prepared])
-                for one, (_, state) in zip(prepared, group, strict=True):
-                    state.take(one)
-            self.iterations = step.t
+                done = [partial(state.take, one) for one, (_, state) in zip(prepared, group, strict=True)]
+                kernels.run_updates([one.update for one in prepared], done)
+            self.__dict__.update(after)
 
     def _state(self, weight: Any) -> TableState:
         for state in self._states:
@@ -508,11 +512,8 @@ class Nadam(_WithMoments):
         of_average = rate * soon / (1.0 - product * soon)
         return self._numbers_at(of_gradient, of_average, 1.0 / (1.0 - _f32(self.beta_2) ** t))
 
-    def apply_gradients(self, grads_and_weights: Iterable[tuple[Any, Any]]) -> None:
-        """Take one step, as `Optimizer.apply_gradients`."""
-        t = self.iterations + 1
-        super().apply_gradients(grads_and_weights)
-        self.m_schedule *= self._momentum(t)
+    def _after(self, t: int) -> dict[str, Any]:
+        return super()._after(t) | {"m_schedule": self.m_schedule * self._momentum(t)}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this optimizer again."""

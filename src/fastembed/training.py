@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ._batches import Batch, BatchTrainer, one_or_list
 from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger
 from ._progress import ProgressBar
-from .layers.weights import reading
 
 
 class Trainer(BatchTrainer):
@@ -201,7 +200,7 @@ class Trainer(BatchTrainer):
         self, data: Batch, batch_size: int | None, steps: int | None, progress: ProgressBar | None = None
     ) -> list[np.float64]:
         """The means over samples, or over steps of all samples."""
-        with reading(self._weights_in_order()):
+        with self._reading():
             return self._means(data, batch_size, steps, progress)
 
     def _means(

@@ -1,1 +1,1 @@
-"""What the package promises when things go wrong; `python -m tests.reliability` prints each figure (see SECURITY.md)."""
+"""What is promised when things go wrong; `python -m tests.reliability` prints each figure (see SECURITY.md)."""

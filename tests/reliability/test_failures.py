@@ -23,9 +23,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
     library = tmp_path_factory.mktemp("shim") / "fail_nth.so"
-    subprocess.run(
-        ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", library, HERE / "fail_nth.c"], check=True
-    )
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+    subprocess.run(["gcc", *flags, "-o", library, HERE / "fail_nth.c"], check=True)
     return str(library)
 
 

@@ -33,8 +33,8 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
         source = tmp_path / f"one.{language}"
         source.write_text(f'#include "{header}"\nint main(void) {{ return 0; }}\n')
         # what a header offers and this file does not use is no mistake
-        command = [compiler, "-x", language, standard, "-O1", *WARNINGS, "-Wno-unused-function",
-                   "-Wno-unused-const-variable", "-I", str(NATIVE), "-c", str(source), "-o", str(tmp_path / "o")]  # fmt: skip
+        flags = [*WARNINGS, "-Wno-unused-function", "-Wno-unused-const-variable", "-I", str(NATIVE)]
+        command = [compiler, "-x", language, standard, "-O1", *flags, "-c", str(source), "-o", str(tmp_path / "o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 
@@ -51,8 +51,6 @@ def test_random_calls_equal_plain_loops_under_sanitizers(tmp_path: Path) -> None
     program = built(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     environment = {**os.environ, "ASAN_OPTIONS": "detect_stack_use_after_return=1"}
     calls, seed = scaled(100_000), os.environ.get("FASTEMBED_FUZZ_SEED", "1")
-    done = subprocess.run(
-        [program, str(calls), seed], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, str(calls), seed], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{calls} calls, .* us each\n", done.stdout)

@@ -123,10 +123,14 @@ def test_steps_that_leave_debts_are_seen_whole(name: str) -> None:
         layer = embedding()
         optimizer: optimizers.Optimizer = optimizers.Adam(lr=0.5) if name == "adam" else optimizers.SGD(0.5, 0.9)
         some = np.arange(0, ROWS, 3)
-        return layer, optimizer, [
-            IndexedSlices(np.ones((ROWS, DIM), np.float32), np.arange(ROWS), (ROWS, DIM)),
-            IndexedSlices(np.zeros((len(some), DIM), np.float32), some, (ROWS, DIM)),
-        ]
+        return (
+            layer,
+            optimizer,
+            [
+                IndexedSlices(np.ones((ROWS, DIM), np.float32), np.arange(ROWS), (ROWS, DIM)),
+                IndexedSlices(np.zeros((len(some), DIM), np.float32), some, (ROWS, DIM)),
+            ],
+        )
 
     layer, optimizer, slices = made()
     versions = [1.0]
@@ -445,5 +449,3 @@ for kind in (kernels.reading, kernels.settling, kernels.writing):
 print(results, right())
 """
     assert_clean(run_python(PRELUDE + code), "[0, 0, 0] True\n")
-
-

@@ -56,7 +56,7 @@ class _Terminated(BaseException):
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """Makes of SIGTERM an exception, so that temporary files are removed; one that the process ignores stays ignored."""
+    """Makes SIGTERM an exception, so that temporary files are removed; where it is ignored or handled, it stays so."""
 
     def terminate(number: int, frame: Any) -> None:
         raise _Terminated

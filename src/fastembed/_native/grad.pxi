@@ -142,7 +142,8 @@ cdef struct Collect:
 
 
 cdef void _collect(void* context, ptrdiff_t block) noexcept nogil:
-    # the only block of a job that threads cannot share: groups = the rows of the ids that are not padding, each loaded once, with their positions; sorted
+    # the only block of a job that threads cannot share: groups = the rows of the ids that are not padding, each
+    # loaded once, with their positions; sorted
     cdef Collect* job = <Collect*>context
     cdef ptrdiff_t rows[IDS_BLOCK]
     cdef uint8_t keep[IDS_BLOCK]

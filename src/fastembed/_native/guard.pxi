@@ -65,7 +65,7 @@ cdef class Guard:
     cdef int queued                 # how many wait for it
     cdef bint claimed               # while turns are handed out: somebody who came earlier waits for it
 
-    def __init__(self):
+    def __cinit__(self):
         live_guards.add(self)
 
     def __reduce__(self):
@@ -125,7 +125,7 @@ cdef class _Access:
 cdef _Access _access(guards, int kind):
     cdef _Access access = _Access()
     cdef object guard
-    access.guards = tuple(dict.fromkeys(guards))
+    access.guards = guards if type(guards) is tuple else tuple(dict.fromkeys(guards))
     for guard in access.guards:
         if type(guard) is not Guard:
             raise TypeError(f"`guards` must be of Guard. Received: {guard!r}.")
@@ -135,7 +135,7 @@ cdef _Access _access(guards, int kind):
 
 
 def reading(guards):
-    """A context in which no other thread writes what these guards guard."""
+    """A context in which no other thread writes what these guards guard. A tuple must hold each of them once."""
     return _access(guards, READ)
 
 

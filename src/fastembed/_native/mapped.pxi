@@ -46,7 +46,7 @@ cdef inline int _whole(np.ndarray array) except -1:
     if array is not None and mapped_lost(np.PyArray_DATA(array), np.PyArray_NBYTES(array)):
         raise OSError(
             EIO,
-            "a mapped file was cut short while it was in use: part of the array is gone. Replace such a file by renaming "
-            "a new one over it, and readers keep the old"
+            "a mapped file was cut short while it was in use: part of the array is gone. Replace such a file by "
+            "renaming a new one over it, and readers keep the old"
         )
     return 0

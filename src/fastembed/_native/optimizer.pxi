@@ -221,8 +221,8 @@ cdef inline ptrdiff_t _step_bytes(const Step* step) noexcept:
     return step.dim * 4 * (2 + 2 * step.states)
 
 
-def run_updates(list updates):
-    """Takes steps that `prepare_update` prepared."""
+def run_updates(list updates not None, list done not None):
+    """Takes steps that `prepare_update` prepared, then calls what is in `done`: nothing of that takes memory."""
     cdef _Update update
     cdef StepJob* job
     cdef ptrdiff_t k
@@ -235,6 +235,8 @@ def run_updates(list updates):
             )
         for k in range(update.count):
             update.sums[k] += update.gains[k]
+    for call in done:
+        call()
 
 
 def settle_rows(

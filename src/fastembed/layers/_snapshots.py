@@ -57,7 +57,9 @@ def value_of(weight: Any) -> NDArray[np.float32]:
 def state_of(owner: Any, weights: Sequence[Any]) -> dict[str, Any]:
     """What to pickle of an owner of weights."""
     arrays = {id(weight.value): _ArrayOf(weight) for weight in weights}
-    state = {name: _replaced(value, arrays, _DEPTH) for name, value in owner.__dict__.items()}
+    state = {
+        name: _replaced(value, arrays, _DEPTH) for name, value in owner.__dict__.items() if name != "_guards"
+    }
     last = _last()
     if weights and (last is None or any(id(weight) not in last.weights for weight in weights)):
         state["_snapshot"] = last = _Snapshot(weights)

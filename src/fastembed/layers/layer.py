@@ -16,7 +16,7 @@ from ._configs import in_old_words
 from ._places import INPUT, OUTPUT, Places
 from .input_spec import InputSpec, Shape, as_shape
 from .step import Step
-from .weights import WeightOwner, reading
+from .weights import WeightOwner
 
 _ALLOWED_KWARGS = frozenset(
     ["input_shape", "batch_input_shape", "batch_size", "dtype", "name", "trainable", "weights", "input_dtype"]
@@ -168,7 +168,7 @@ class Layer(WeightOwner):
                 kwargs["mask"] = mask
         if holds_any():  # inside a model's call, which holds all its weights
             return self.call(inputs, **kwargs)
-        with reading(self._weights_in_order()):
+        with self._reading():
             return self.call(inputs, **kwargs)
 
     def _join(self, input_shape: Shape, mask: Any) -> tuple[Shape, Any]:

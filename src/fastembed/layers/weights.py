@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -153,8 +154,20 @@ def penalty(weight: Weight) -> Any:
         return weight.regularizer(weight.value)
 
 
+_changes = itertools.count(1)
+_last_change = 0  # of which weights any owner has: what owners remember of theirs is of this number
+
+
+def note_change() -> None:
+    """Called whenever a layer gets a weight, or a model a layer or one less."""
+    global _last_change
+    _last_change = next(_changes)
+
+
 class WeightOwner:
     """What has weights: the half of `Layer` that deals with them."""
+
+    _guards: tuple[int, tuple[Guard, ...]] = (0, ())  # the number of the last change, and the weights' guards
 
     name: str
     trainable: Any
@@ -204,6 +217,7 @@ class WeightOwner:
             )
         weight = Weight(f"{self.name}/{name}:0", value, regularizer, constraint)
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
+        note_change()
         return value
 
     @property
@@ -270,6 +284,15 @@ class WeightOwner:
 
     def _weights_in_order(self) -> list[Weight]:
         return self.weights
+
+    def _reading(self) -> AbstractContextManager[None]:
+        """`reading` all weights; what they are is looked up only after a change."""
+        change, guards = self._guards
+        if change != _last_change or not change:
+            change = _last_change
+            guards = tuple(dict.fromkeys(weight.guard for weight in self._weights_in_order()))
+            self._guards = change, guards
+        return _reading(guards)
 
     def __getstate__(self) -> dict[str, Any]:
         return _snapshots.state_of(self, self._weights_in_order())

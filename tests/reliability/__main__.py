@@ -1,0 +1,157 @@
+"""Every promise of SECURITY.md with its figure: `python -m tests.reliability` runs each briefly, `--soak` for long.
+
+    python -m tests.reliability                 all rows, a few minutes
+    python -m tests.reliability --soak          the figures wanted, hours
+    python -m tests.reliability --soak --scale 0.01 --only 2,9
+
+Prints a line a row: hazard, figure wanted, figure reached, seconds. Ends with 1 when a row failed. A row that cannot
+run on this machine says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Row(NamedTuple):
+    """One promise: which tests show it, and how often they are run or how large they are made in the soak."""
+
+    number: int
+    hazard: str
+    wanted: str
+    tests: Sequence[str]  # as for pytest; -k words after a space
+    soak: dict[str, float]  # environment variables, multiplied with --scale
+    needs: Callable[[], str] = lambda: ""  # why it cannot run here
+
+
+def _tool(*names: str) -> Callable[[], str]:
+    return lambda: ", ".join(f"no {name}" for name in names if shutil.which(name) is None)
+
+
+def _source() -> str:
+    return "" if (ROOT / "src/fastembed/_native").is_dir() else "the sources are not here"
+
+
+R = "FASTEMBED_RELIABILITY_SCALE"
+X = "FASTEMBED_TEST_SCALE"
+ROWS = [
+    Row(1, "bad id of any dtype", "1e8 C calls, 1e6 Python examples, 0 reports",
+        ["tests/reliability/test_native.py -k random", "tests/ops/test_properties.py tests/ops/test_arguments.py"],
+        {R: 1000, X: 2000}, _tool("g++")),
+    Row(2, "ids changed during the call", "1e5 raced calls, guard rows untouched; TSan (.ci/races) 0 reports",
+        ["tests/ops/test_races.py", "tests/ops/test_bag_arguments.py -k raced"], {"FASTEMBED_RACE_CALLS": 1_000_000}),
+    Row(3, "bad id in an update", "table and state unchanged, also without memory",
+        ["tests/ops/test_grad.py tests/keras/test_optimizers.py", "tests/reliability/test_failures.py -k allocation"],
+        {R: 1}, _tool("gcc")),
+    Row(4, "layouts, subclasses, 0 sizes", "1e5 examples", ["tests/ops/test_gather.py", "tests/ops/test_properties.py"],
+        {X: 200}),
+    Row(5, "unfit out=", "ValueError, nothing written", ["tests/ops/test_arguments.py -k out"], {}),
+    Row(6, "sizes past 2**31", "a sparse 16 GiB mapped table; -Wconversion clean",
+        ["tests/reliability/test_sizes.py", "tests/reliability/test_native.py -k headers"], {}, _source),
+    Row(7, "NaN gradients, absurd settings", "only that row changes",
+        ["tests/keras/test_table_updates.py", "tests/reliability/test_machine.py -k nan"], {}),
+    Row(8, "thread count", "same bits on 1..16 threads, 20 times",
+        ["tests/ops/test_threads.py tests/ops/test_paths.py", "tests/reliability/test_machine.py -k threads"], {R: 20}),
+    Row(9, "one version a call", "10 min, 0 mixed", ["tests/reliability/test_versions.py"], {R: 60}),
+    Row(10, "fork, spawn, forkserver", "1000 forks, 0 hangs",
+        ["tests/ops/test_process.py -k fork", "tests/reliability/test_versions.py -k fork"], {R: 35, X: 10}),
+    Row(11, "exit with threads alive", "1000 exits, status 0",
+        ["tests/ops/test_process.py -k 'exit or interpreter'"], {X: 50}),
+    Row(12, "Ctrl-C", "KeyboardInterrupt in 0.2 s, 100 of 100",
+        ["tests/ops/test_process.py -k interrupt", "tests/reliability/test_process.py"], {R: 8}),
+    Row(13, "many callers", "threads <= callers + cores", ["tests/ops/test_threads.py"], {}),
+    Row(14, "process state", "importing changes nothing", ["tests/ops/test_process.py -k import"], {}),
+    Row(15, "crash or full disk in a save", "1000 kill -9, 0 corrupt; every call failed once",
+        ["tests/io/test_atomic.py", "tests/reliability/test_failures.py -k system_call",
+         "tests/reliability/test_process.py -k 'kill or term'"], {R: 100}, _tool("gcc")),
+    Row(16, "hostile files", "1e7 changed files a format, 0 other exceptions", ["tests/io"], {X: 1000}),
+    Row(17, ".keras and .h5", "each known weakness a test", ["tests/io -k 'keras or hdf5 or h5'"], {}),
+    Row(18, "mapped file cut short", "OSError, 100 of 100", ["tests/reliability/test_mapped.py"], {R: 5}),
+    Row(19, "no memory", "every allocation failed once", ["tests/reliability/test_failures.py -k allocation"], {},
+        _tool("gcc")),
+    Row(20, "leaks", "< 1 MB per 1e6 calls", ["tests/ops/test_memory.py", "tests/ops/test_buffers.py"], {}),
+    Row(21, "tests that do not bite", ">= 95 % of C and 90 % of Python mutants die", ["mutation"], {}, _source),
+    Row(22, "untested branches", "100 % of the kernels', 95 % of the loaders'", ["coverage"], {}, _source),
+]  # fmt: skip
+
+
+def run(row: Row, soak: bool, scale: float) -> tuple[bool, str]:
+    """Whether a row holds, and the figure reached."""
+    missing = row.needs()
+    if missing:
+        return True, f"not run: {missing}"
+    if row.tests == ["mutation"]:
+        sample = 150 if soak and scale >= 1 else max(1, round(150 * scale)) if soak else 3
+        return _last_line([sys.executable, "-m", "tests.mutation", "--sample", str(sample)])
+    if row.tests == ["coverage"]:
+        return True, "not run here: see CONTRIBUTING.md, gcov"
+    environment = dict(os.environ)
+    if soak:
+        for name, times in row.soak.items():
+            environment[name] = f"{max(times * scale, 1):g}" if name == R else str(max(round(times * scale), 1))
+    passed, words = 0, []
+    for tests in row.tests:
+        paths, _, choice = tests.partition(" -k ")
+        command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:cacheprovider"]
+        command += ["--timeout", "36000", *paths.split(), *(["-k", choice.strip("'")] if choice else [])]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        found = re.search(r"(\d+) passed", done.stdout + done.stderr)
+        passed += int(found[1]) if found else done.stdout.count(".") if done.returncode == 0 else 0
+        if done.returncode == 5:
+            words.append(f"{tests}: no such tests yet")
+        elif done.returncode:
+            words += [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            words = words or [done.stdout[-300:] + done.stderr[-300:]]
+    factors = ", ".join(f"x{times * scale:g}" for times in row.soak.values()) if soak else ""
+    text = f"{passed} tests{' at ' if factors else ''}{factors}"
+    bad = [word for word in words if "no such tests" not in word]
+    return not bad, "; ".join([text, *words])
+
+
+def _last_line(command: Sequence[str]) -> tuple[bool, str]:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stdout.strip().splitlines() or [done.stderr[-300:]]
+    return done.returncode == 0, lines[-1]
+
+
+def main() -> int:
+    """Run the rows asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability", description="Each promise with its figure.")
+    parser.add_argument("--soak", action="store_true", help="as long as the figures wanted say")
+    parser.add_argument("--scale", type=float, default=1.0, help="a part of that; default 1")
+    parser.add_argument("--only", help="numbers of rows, with commas between")
+    arguments = parser.parse_args()
+    only = {int(number) for number in arguments.only.split(",")} if arguments.only else {row.number for row in ROWS}
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    soak = f", soak x{arguments.scale:g}" if arguments.soak else ""
+    print(f"{time.strftime('%Y-%m-%d')}, {machine}, commit {commit}{soak}\n")
+    print("| # | hazard | figure wanted | figure reached | seconds |\n|--:|---|---|---|--:|")
+    failed = False
+    for row in ROWS:
+        if row.number not in only:
+            continue
+        began = time.perf_counter()
+        good, reached = run(row, arguments.soak, arguments.scale)
+        failed |= not good
+        seconds = time.perf_counter() - began
+        state = "" if good else "FAILED: "
+        print(f"| {row.number} | {row.hazard} | {row.wanted} | {state}{reached} | {seconds:.0f} |", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
