@@ -1,4 +1,4 @@
-"""Files mapped read-only into memory: how they will be read, walks over tables larger than the memory, files cut short."""
+"""Files mapped read-only: how they will be read, walks over tables larger than the memory, files cut short."""
 
 from __future__ import annotations
 
