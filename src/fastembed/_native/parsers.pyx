@@ -286,7 +286,8 @@ cdef class RowReader:
         cdef np.npy_intp[1] size
         size[0] = <np.npy_intp>words.blob().size()
         cdef np.ndarray blob = np.PyArray_SimpleNew(1, size, np.NPY_UINT8)
-        memcpy(np.PyArray_DATA(blob), words.blob().data(), words.blob().size())
+        if not words.blob().empty():        # whose data may be a null pointer
+            memcpy(np.PyArray_DATA(blob), words.blob().data(), words.blob().size())
         size[0] = <np.npy_intp>words.offsets().size()
         cdef np.ndarray offsets = np.PyArray_SimpleNew(1, size, np.NPY_INT64)
         memcpy(np.PyArray_DATA(offsets), words.offsets().data(), words.offsets().size() * sizeof(int64_t))
