@@ -85,8 +85,8 @@ def _name_to_write(model: Any, path: Path, overwrite: bool) -> str | None:
 def _config(model: Any) -> dict[str, Any]:
     """The config, in which the first layer says what the model's input is, also where an `InputLayer` said so."""
     config = model.get_config()
-    first = config["layers"][0]
-    if not isinstance(model.layers[0], Stack) and "build_input_shape" not in config:
+    if model.layers and not isinstance(model.layers[0], Stack) and "build_input_shape" not in config:
+        first = config["layers"][0]
         entrance = {"batch_input_shape": model.input_shape, "dtype": first["config"].get("dtype", "float32")}
         config["layers"][0] = first | {"config": first["config"] | entrance}
     return {"class_name": "Sequential", "config": config}

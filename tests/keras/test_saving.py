@@ -228,6 +228,12 @@ def test_deferred_model_is_saved(tmp_path, h5py):
         np.testing.assert_array_equal(loaded.predict(np.ones((4, 3))), values)
 
 
+def test_model_without_layers_is_saved(tmp_path, h5py):
+    Sequential([InputLayer((3,))], name="empty").save(tmp_path / "m.h5")
+    loaded = load_model(tmp_path / "m.h5", compile=False)
+    assert (loaded.name, loaded.layers) == ("empty", [])
+
+
 def test_h5_has_keras_224_layout(tmp_path, h5py):
     trained("Adam").save(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5") as file:
