@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +333,17 @@ def test_mutated_file_is_read_or_refused(tmp_path: Path) -> None:
         except ValueError as error:
             assert "none is named 'x'" in str(error) or "holds" in str(error)  # noqa: PT017
     assert refused > count // 3
+
+
+@pytest.mark.parametrize("item", [b"[]", b'{"a":1}', b'"ab"'])
+def test_header_of_many_values_takes_little_memory(tmp_path: Path, item: bytes) -> None:
+    path = tmp_path / "a"
+    most = 2**24 // 32
+    values = b",".join([item] * (most // (len(item) + 1) - 4))
+    path.write_bytes(content(b'{"t":[' + values + b"]}", b""))
+    tracemalloc.start()
+    with pytest.raises(FormatError, match="needs 'dtype', 'shape' and 'data_offsets'"):
+        read_table(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24 + 2 * path.stat().st_size
