@@ -48,7 +48,9 @@ def built(folder: Path, *flags: str) -> Path:
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++")
 def test_random_calls_equal_plain_loops_under_sanitizers(tmp_path: Path) -> None:
-    program = built(tmp_path, "-O1" if SCALE > 1 else "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    program = built(
+        tmp_path, "-O1" if SCALE > 1 else "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+    )
     environment = {**os.environ, "ASAN_OPTIONS": "detect_stack_use_after_return=1"}
     calls, seed = scaled(20_000) if SCALE <= 1 else scaled(100_000), os.environ.get("FASTEMBED_FUZZ_SEED", "1")
     done = subprocess.run([program, str(calls), seed], env=environment, capture_output=True, text=True, check=False)
