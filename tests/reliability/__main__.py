@@ -96,7 +96,7 @@ def run(row: Row, soak: bool, scale: float) -> tuple[bool, str]:
         sample = 150 if soak and scale >= 1 else max(1, round(150 * scale)) if soak else 3
         return _last_line([sys.executable, "-m", "tests.mutation", "--sample", str(sample)])
     if row.tests == ["coverage"]:
-        return True, "not run here: see CONTRIBUTING.md, gcov"
+        return True, "not run: there is no command for it yet"
     environment = dict(os.environ)
     if soak:
         for name, times in row.soak.items():

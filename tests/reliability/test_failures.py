@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,12 +41,9 @@ def walk(shim: str, *arguments: str) -> str:
 
 def test_every_allocation_of_every_call_failed_once_changes_nothing(shim: str) -> None:
     lines = walk(shim, "memory").splitlines()
-    assert [line.split(": ")[0] for line in lines] == list(CALLS)
+    assert [re.split(r": \d+ failed", line)[0] for line in lines] == list(CALLS)
     for line in lines:
-        name, _, found = line.partition(": ")
-        failed, _, rest = found.partition(" failed")
-        assert int(failed) > 0, name
-        assert rest == "", line
+        assert re.search(r": [1-9]\d* failed$", line), line
 
 
 @pytest.mark.parametrize("kind", ["write", "fsync", "rename", "open"])
