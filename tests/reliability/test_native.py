@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.ops.helpers import SANITIZED
@@ -34,6 +36,7 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
         source.write_text(f'#include "{header}"\nint main(void) {{ return 0; }}\n')
         # what a header offers and this file does not use is no mistake
         flags = [*WARNINGS, "-Wno-unused-function", "-Wno-unused-const-variable", "-I", str(NATIVE)]
+        flags += ["-isystem", sysconfig.get_path("include"), "-isystem", np.get_include()]
         command = [compiler, "-x", language, standard, "-O1", *flags, "-c", str(source), "-o", str(tmp_path / "o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")

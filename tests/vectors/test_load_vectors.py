@@ -186,6 +186,7 @@ def test_load_vectors_takes_little_for_malformed_files(tmp_path: Path, content: 
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 @pytest.mark.parametrize("packed", [False, True])
 def test_load_vectors_is_interrupted_at_once(tmp_path: Path, packed: bool) -> None:

@@ -263,6 +263,7 @@ def test_most_similar_threads_share_norms() -> None:
     assert results == [wanted] * 8
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 def test_most_similar_feels_ctrl_c() -> None:
     table: NDArray[np.float32] = np.random.default_rng(0).standard_normal((40_000, 100)).astype(np.float32)
