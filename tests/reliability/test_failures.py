@@ -39,6 +39,10 @@ def walk(shim: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11),
+    reason="CPython 3.10 and 3.13 end the process at some failed allocations of their own (of a function object, say)",
+)
 def test_every_allocation_of_every_call_failed_once_changes_nothing(shim: str) -> None:
     lines = walk(shim, "memory").splitlines()
     assert [re.split(r": \d+ failed", line)[0] for line in lines] == list(CALLS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import mmap
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
 from fastembed.io.keys import PackedKeys
 from fastembed.io.manifest import MANIFEST, MOST_BYTES, PARTS, Manifest, Part, parse
-from fastembed.io.mapping import expect_lookups, release
+from fastembed.io.mapping import expect_lookups, map_file, release
 from fastembed.io.npy import inspect_npy, open_npy
 
 _Result = TypeVar("_Result")
@@ -136,7 +136,7 @@ def _read_manifest(folder: str) -> bytes:
 @contextlib.contextmanager
 def _regular(name: str) -> Iterator[Any]:
     """A file open for reading, once it is known not to be a pipe or a device, which may never end."""
-    if os.path.exists(name) and not os.path.isfile(name):
+    if not stat.S_ISREG(os.stat(name).st_mode):  # one look: the file may be replaced meanwhile
         raise OSError(errno.EINVAL, "Not a regular file", name)
     with open(name, "rb") as file:
         yield file
@@ -156,7 +156,7 @@ def _map(folder: str, role: str, part: Part) -> NDArray[Any]:
         array = open_npy(name)
     elif part.bytes:
         with open(name, "rb") as file:
-            array = np.frombuffer(mmap.mmap(file.fileno(), part.bytes, access=mmap.ACCESS_READ), np.uint8)
+            array = np.frombuffer(map_file(file.fileno(), part.bytes), np.uint8)
     else:
         array = np.empty(0, np.uint8)
     expect_lookups(array)
