@@ -14,7 +14,7 @@ with tarfile.open(next(folder.glob("*.tar.gz"))) as sdist:
 sources = {path.as_posix() for path in Path("src").rglob("*") if path.suffix in {".pyx", ".pxi", ".h", ".hpp", ".pyi"}}
 missing = sources - in_sdist
 unwanted = [name for name in in_wheel if name.endswith((".pyx", ".pxi", ".c", ".cpp", ".h", ".hpp"))]
-unwanted += [name for name in in_sdist if name.endswith(".cpp")]
+unwanted += [name for name in in_sdist if name.startswith("src") and name.endswith(".cpp")]
 needed = [name for name in ("fastembed/py.typed", "fastembed/_native/kernels.pyi") if name not in in_wheel]
 if missing or unwanted or needed:
     sys.exit(f"sdist lacks {sorted(missing)}; not to be shipped: {unwanted}; wheel lacks {needed}")
