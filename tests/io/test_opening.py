@@ -124,6 +124,22 @@ def test_zip_of_equal_names_is_refused(tmp_path: Path) -> None:
     assert error_of(path, "a") == f"{path}: the zip holds 2 files of the name 'a'."
 
 
+def test_zip_with_a_name_of_no_characters_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), b"junk")
+        archive.writestr("words.txt", b"the 1 2\n")
+    content = path.read_bytes()
+    # the name's length in the local header and in the directory: 0, the letter becomes a part of the extra field
+    local = content.index(b"PK\3\4") + 26
+    central = content.index(b"PK\1\2") + 28
+    changed = bytearray(content)
+    for place in (local, central):
+        changed[place : place + 4] = b"\0\0\1\0"
+    path.write_bytes(bytes(changed))
+    assert list(read_vectors(path).keys) == ["the"]
+
+
 def test_empty_and_encrypted_zips_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w"):

@@ -157,7 +157,12 @@ class Stream:
             self._archive = zipfile.ZipFile(self._file)
         except self._damage as error:
             raise FormatError(f"{self.label}: the zip's directory is damaged or cut off: {error}") from error
-        members = [m for m in self._archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+        members = [
+            m
+            for m in self._archive.infolist()
+            # `is_dir` fails on a name of no characters
+            if m.filename and not m.is_dir() and not m.filename.startswith("__MACOSX/")
+        ]
         chosen = members if name is None else [member for member in members if member.filename == name]
         if len(chosen) != 1:
             self._refuse_members(members, chosen, name)
