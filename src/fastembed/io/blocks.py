@@ -17,7 +17,7 @@ from fastembed.io._error import FormatError
 from fastembed.io.opening import Stream
 
 # Large enough that a block's fixed cost does not show, small enough for the smallest memory.
-BLOCK = 4 * 2**20
+BLOCK = 5 * 2**19
 # Bytes read at a time: between two of them a reader that is no longer wanted stops.
 _PIECE = 2**20
 
