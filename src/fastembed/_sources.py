@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from fastembed.io import static_embedding
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
 from fastembed.io.detect import DIRECTORY, SAFETENSORS, STATIC, WORDS, detect
+from fastembed.loading import load_vectors
 
 if TYPE_CHECKING:
     from fastembed.vectors import KeyedVectors
@@ -35,8 +35,7 @@ def open_vectors(path: Path, name: str | None = None) -> KeyedVectors:
     if kind == DIRECTORY:
         return KeyedVectors.load(path)
     if kind == WORDS:
-        loaded: KeyedVectors = importlib.import_module("fastembed.loading").load_vectors(path, name=name)
-        return loaded
+        return load_vectors(path, name=name)
     shown = os.fsdecode(path)
     if kind not in (STATIC, SAFETENSORS):
         raise FormatError(f"{shown}: holds tables and no words ({kind}).")

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from fastembed._meter import Progress
 from fastembed.io.atomic import Path, check_path
+from fastembed.io.manifest import MANIFEST
 from fastembed.ops import _check
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def load_vectors(
         raise ValueError(f"`errors` must be one of {', '.join(map(repr, _ERRORS))}. Received: {errors!r}.")
     if np.dtype(dtype) != np.float32:
         raise ValueError(f"`dtype` must be 'float32', which is what tables are. Received: {dtype!r}.")
-    if os.path.exists(os.path.join(shown, "manifest.json")):
+    if os.path.exists(os.path.join(shown, MANIFEST)):
         if name is not None or limit is not None or vocab is not None:
             raise ValueError(f"{shown}: `name`, `limit` and `vocab` are for files; this is a KeyedVectors directory.")
         return KeyedVectors.load(path, mmap)

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import npy
 from fastembed.io.atomic import Path, check_path, replacing
+from fastembed.loading import load_vectors
 
 __all__ = ["list_tables", "load_table", "save_table"]
 
@@ -66,7 +67,7 @@ def load_table(
         table: NDArray[Any] = reader.read_table(path, name=name, mmap=mmap, dtype=wanted)
         return table
     if reader is None:
-        table = importlib.import_module("fastembed.loading").load_vectors(path, name=name, verbose=False).vectors
+        table = load_vectors(path, name=name, verbose=False).vectors
     else:
         table = reader.read_table(path, name=name, mmap=mmap)
     return np.ascontiguousarray(table, dtype=wanted)

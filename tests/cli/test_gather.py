@@ -315,7 +315,10 @@ def zeros_file(path: Path, shape: tuple[int, ...], dtype: str) -> None:
 
 
 @posix
-def test_gather_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")]
+)
+def test_gather_ended_by_a_signal_leaves_nothing(tmp_path: Path, sent: signal.Signals, code: int, word: bytes) -> None:
     np.save(tmp_path / "table.npy", np.ones((10, 2048), np.float32))
     zeros_file(tmp_path / "ids.npy", (400_000,), "<i8")
     (tmp_path / "out.npy").write_bytes(b"previous")
@@ -327,9 +330,9 @@ def test_gather_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.005)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, b"", b"fastembed gather: interrupted\n")
+    assert (process.returncode, out, err) == (code, b"", b"fastembed gather: " + word + b"\n")
     assert sorted(os.listdir(tmp_path)) == ["ids.npy", "out.npy", "table.npy"]
     assert (tmp_path / "out.npy").read_bytes() == b"previous"
 

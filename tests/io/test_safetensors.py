@@ -308,7 +308,7 @@ def test_file_cut_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(floats, "read_floats", cut)
     # a buffered file may hold the bytes already
-    monkeypatch.setattr("fastembed.io.safetensors.open_file", lambda name: Path(name).open("rb", buffering=0))  # noqa: SIM115
+    monkeypatch.setattr("fastembed.io.safetensors.open_regular", lambda name: Path(name).open("rb", buffering=0))  # noqa: SIM115
     with pytest.raises(FormatError) as caught:
         read_table(path)
     assert str(caught.value) == f"{path}: byte {len(GOOD) - 24}: the file ends 5 bytes too early."

@@ -186,6 +186,7 @@ PYTHON = [
         ('    if "\\0" in name:', "    if False:"),
         ("            if before is not None and not stat.S_ISREG(before.st_mode):", "            if False:"),
     ),
+    *_of("io/opening.py", NPY, ("    if not stat.S_ISREG(os.fstat(fd).st_mode):", "    if False:")),
     *_of(
         "io/npy.py",
         NPY,
@@ -201,7 +202,6 @@ PYTHON = [
         ),
         ("        array.flags.writeable = False", "            pass"),
         ("    if length > _MAX_HEADER and not _is_blank(file, length - _MAX_HEADER):", "    if False:"),
-        ("    if not stat.S_ISREG(os.fstat(fd).st_mode):", "    if False:"),
     ),
     *_of(
         "ops/_check.py",

@@ -187,7 +187,7 @@ def _save_npy(path: Path) -> None:
 
 def _gather_to_file(path: Path) -> None:
     from fastembed._cli.gather import gather_to_files
-    from fastembed._cli.progress import Progress
+    from fastembed._meter import Progress
 
     with replacing(path) as files, Progress(IDS.size, "rows") as progress:
         gather_to_files(TABLE, IDS, files, progress, "raise", None)

@@ -70,6 +70,30 @@ print((gather(table, ids) == 1).all())
 
 
 @posix
+@pytest.mark.parametrize("kind", ["safetensors", "directory", "h5"])
+def test_truncation_of_any_format_is_an_error_and_the_process_lives(tmp_path: Path, kind: str) -> None:
+    if kind == "h5":
+        pytest.importorskip("h5py")
+    code = """
+from fastembed import Embedding, KeyedVectors, Sequential, load_table, save_table
+rows = np.ones((20_000, 64), np.float32)
+path = file = os.path.join(folder, "table." + sys.argv[2])
+if sys.argv[2] == "safetensors":
+    save_table(path, rows)
+elif sys.argv[2] == "directory":
+    KeyedVectors(rows, [str(row) for row in range(20_000)]).save(path)
+    file = os.path.join(path, "table.npy")
+else:
+    Sequential([Embedding(20_000, 64, weights=[rows], input_length=1)]).save(path)
+table = load_table(path, mmap=True)
+assert not table.flags.writeable and (gather(table, ids) == 1).all()
+os.truncate(file, 9000)
+print(refused(lambda: gather(table, ids)), refused(lambda: embedding_bag(table, ids[None])))
+"""
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), kind), "True True\n")
+
+
+@posix
 def test_truncated_ids_are_an_error(tmp_path: Path) -> None:
     code = """
 table = np.ones((20_000, 2), np.float32)

@@ -116,26 +116,6 @@ def test_kill_in_a_save_leaves_a_whole_file(name: str, tmp_path: Path) -> None:
 
 
 @posix
-def test_sigterm_leaves_no_temporary_file_of_the_command_line(tmp_path: Path) -> None:
-    np.save(tmp_path / "table.npy", np.ones((10, 2048), np.float32))
-    np.save(tmp_path / "ids.npy", np.zeros(400_000, np.uint8))
-    (tmp_path / "out.npy").write_bytes(b"previous")
-    paths = [str(tmp_path / name) for name in ("table.npy", "ids.npy", "out.npy")]
-    command = [sys.executable, "-m", "fastembed", "gather", *paths]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
-        while not any(path.stat().st_size > 2**20 for path in tmp_path.glob("out.npy.tmp-*")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.005)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (143, b"", b"fastembed gather: terminated\n")
-    assert sorted(os.listdir(tmp_path)) == ["ids.npy", "out.npy", "table.npy"]
-    assert (tmp_path / "out.npy").read_bytes() == b"previous"
-
-
-@posix
 def test_sigterm_handling_ends_with_the_command(tmp_path: Path) -> None:
     code = """
 import signal

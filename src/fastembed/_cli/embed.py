@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from fastembed import ops
 from fastembed._cli.gather import refuse_same_file
-from fastembed._cli.progress import Progress
 from fastembed._cli.words import add_source, open_vectors
+from fastembed._meter import Progress
 from fastembed.io import FormatError, npy
 from fastembed.io.atomic import replacing
+from fastembed.io.opening import open_regular
 from fastembed.preprocessing.text import text_to_word_sequence
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_same_file({"FILE": args.file, "TEXT.txt": args.text, "OUT.npy": args.out})
-    with npy._open(args.text) as text:
+    with open_regular(args.text) as text:
         count = sum(1 for _ in read_lines(text, args.text))
         vectors = open_vectors(args.file, args.name)
         started = time.perf_counter()

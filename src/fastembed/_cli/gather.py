@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastembed import ops
-from fastembed._cli.progress import Progress
+from fastembed._meter import Progress
 from fastembed.io import FormatError, npy, open_npy
 from fastembed.io.atomic import AtomicFile, replacing
 

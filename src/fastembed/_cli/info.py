@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 from typing import Any
 
-from fastembed._cli.progress import Progress
+from fastembed._meter import Progress
 from fastembed._sources import open_vectors
 from fastembed._versions import show_versions, versions
 from fastembed.io import detect, directory, npz, static_embedding
+from fastembed.io.keras_tables import KerasFile
 from fastembed.io.npy import inspect_npy
 from fastembed.tables import list_tables
 
@@ -91,7 +91,8 @@ def verify(path: str) -> str:
         npz.verify(path)
     elif kind == detect.KERAS:
         # opening it compares the checksum of the weights
-        importlib.import_module("fastembed.io.keras_tables").KerasFile(path).__exit__()
+        with KerasFile(path):
+            pass
     else:
         return "none in this format; lengths and header fit the file"
     return "right"

@@ -8,15 +8,15 @@ from typing import BinaryIO
 
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
-from fastembed.io.npy import _open as open_file
+from fastembed.io.manifest import MANIFEST
 from fastembed.io.npy import file_size
 from fastembed.io.npz import check_directory
+from fastembed.io.opening import open_regular
 
 NPY, NPZ, SAFETENSORS, HDF5, KERAS, DIRECTORY, STATIC, WORDS = (
     "npy", "npz", "safetensors", "hdf5", "keras", "directory", "static", "words",
 )  # fmt: skip
-# A manifest is what our own directories have; these are what a folder of a static-embedding model has.
-_MANIFEST = "manifest.json"
+# What a folder of a static-embedding model has.
 STATIC_FILES = ("model.safetensors", os.path.join("0_StaticEmbedding", "model.safetensors"))
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -36,7 +36,7 @@ def detect(path: Path) -> str:
     name = check_path(path)
     if os.path.isdir(name):
         return _detect_folder(name)
-    with open_file(path) as file:
+    with open_regular(path) as file:
         start = file.read(9)
         if not start:
             raise FormatError(f"{name}: byte 0: the file is empty.")
@@ -53,11 +53,11 @@ def detect(path: Path) -> str:
 
 
 def _detect_folder(path: str) -> str:
-    if os.path.exists(os.path.join(path, _MANIFEST)):
+    if os.path.exists(os.path.join(path, MANIFEST)):
         return DIRECTORY
     if any(os.path.exists(os.path.join(path, file)) for file in STATIC_FILES):
         return STATIC
-    raise FormatError(f"{path}: a folder of vectors holds {_MANIFEST}, or {' or '.join(STATIC_FILES)}.")
+    raise FormatError(f"{path}: a folder of vectors holds {MANIFEST}, or {' or '.join(STATIC_FILES)}.")
 
 
 def _detect_archive(file: BinaryIO, path: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +17,7 @@ from fastembed.io.keys import PackedKeys
 from fastembed.io.manifest import MANIFEST, MOST_BYTES, PARTS, Manifest, Part, parse
 from fastembed.io.mapping import expect_lookups, map_file, release
 from fastembed.io.npy import inspect_npy, open_npy
+from fastembed.io.opening import open_regular
 
 _Result = TypeVar("_Result")
 
@@ -129,17 +128,8 @@ def _consistently(path: Path, use: Callable[[str, Manifest], _Result]) -> _Resul
 def _read_manifest(folder: str) -> bytes:
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise NotADirectoryError(errno.ENOTDIR, "Not a directory", folder)
-    with _regular(os.path.join(folder, MANIFEST)) as file:
-        return bytes(file.read(MOST_BYTES + 1))
-
-
-@contextlib.contextmanager
-def _regular(name: str) -> Iterator[Any]:
-    """A file open for reading, once it is known not to be a pipe or a device, which may never end."""
-    if not stat.S_ISREG(os.stat(name).st_mode):  # one look: the file may be replaced meanwhile
-        raise OSError(errno.EINVAL, "Not a regular file", name)
-    with open(name, "rb") as file:
-        yield file
+    with open_regular(os.path.join(folder, MANIFEST)) as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def _vectors(folder: str, manifest: Manifest, get: Callable[[str, str, Part], NDArray[Any]]) -> Vectors:
@@ -174,7 +164,7 @@ def _read(folder: str, role: str, part: Part) -> NDArray[Any]:
 
 
 def _check_part(name: str, role: str, part: Part) -> None:
-    with _regular(name) as file:
+    with open_regular(name) as file:
         size = os.fstat(file.fileno()).st_size
     if size != part.bytes:
         raise FormatError(f"{name}: the file has {size} bytes, the manifest says {part.bytes}.")

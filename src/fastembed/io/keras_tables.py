@@ -7,7 +7,6 @@ Known are Keras 2's HDF5 files (whole models and weights alone; tf_keras and Ker
 from __future__ import annotations
 
 import json
-import mmap as mapping
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +19,8 @@ from fastembed.io._error import FormatError
 from fastembed.io._source import Source
 from fastembed.io.atomic import Path
 from fastembed.io.hdf5 import Dataset, Group
-from fastembed.io.npy import _open as open_regular
+from fastembed.io.npy import map_array
+from fastembed.io.opening import open_regular
 
 # Values in a JSON text, of which a model has some 20 a layer; each takes some 70 bytes of memory.
 _MAX_VALUES = 150_000
@@ -257,6 +257,5 @@ def _is_mappable(table: Dataset) -> bool:
 def _mapped(table: Dataset) -> NDArray[Any]:
     source, place = table.file.source, table.place
     assert place is not None  # as _is_mappable says
-    end = source.start + place + table.num_bytes
-    memory = mapping.mmap(source.file.fileno(), end, access=mapping.ACCESS_READ)
-    return np.ndarray(table.shape, table.dtype, memory, source.start + place)
+    assert table.dtype is not None
+    return map_array(source.file, source.start + place, table.shape, table.dtype)

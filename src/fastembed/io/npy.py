@@ -7,13 +7,11 @@ text of a dict), then the elements.
 from __future__ import annotations
 
 import ast
-import errno
 import io
 import math
 import mmap
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, Protocol
@@ -22,9 +20,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastembed._native.kernels import check_whole
-from fastembed.io._error import FormatError
-from fastembed.io.atomic import Path, check_path
+from fastembed.io._error import FormatError, quoted
+from fastembed.io.atomic import Path
 from fastembed.io.mapping import map_file, mapping_of
+from fastembed.io.opening import open_regular
 
 _MAGIC = b"\x93NUMPY"
 # A header of plain numbers with 32 dimensions of 19 digits each stays below this.
@@ -64,7 +63,7 @@ class Header:
 
 def inspect_npy(path: Path) -> Header:
     """The checked header of a .npy file; raises what `open_npy` raises."""
-    with _open(path) as file:
+    with open_regular(path) as file:
         return read_header(file, os.fsdecode(path), file_size(file))
 
 
@@ -85,7 +84,7 @@ def open_npy(path: Path) -> NDArray[Any]:
         OSError: the file is missing, a directory, not a regular file, or not to be read.
         ValueError: the path holds a NUL character.
     """
-    with _open(path) as file:
+    with open_regular(path) as file:
         header = read_header(file, os.fsdecode(path), file_size(file))
         return map_array(file, header.offset, header.shape, header.dtype, header.fortran_order)
 
@@ -129,20 +128,6 @@ def write_header(file: Writer, shape: tuple[int, ...], dtype: DTypeLike) -> None
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
     file.write(header.getvalue())
-
-
-def _open(path: Path) -> BinaryIO:
-    """Open a regular file for reading; an OSError for whatever else stands at the path."""
-    name = check_path(path)
-    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    if os.path.isdir(name):
-        raise IsADirectoryError(errno.EISDIR, "Is a directory", name)
-    fd = os.open(name, flags)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "Not a regular file", name)
-    return os.fdopen(fd, "rb")
 
 
 def file_size(file: BinaryIO) -> int:
@@ -194,24 +179,24 @@ def _parse_header(file: IO[bytes], length: int, place: str) -> tuple[np.dtype[An
     if wrong_keys:
         raise FormatError(
             f"{place}the header must be the text of a dict of 'descr', 'fortran_order' and 'shape'. "
-            f"Received: {_short(text.strip())}."
+            f"Received: {quoted(text.strip())}."
         )
     descr, fortran_order, shape = fields["descr"], fields["fortran_order"], fields["shape"]
     if not isinstance(descr, str) or not _PLAIN_DTYPE.fullmatch(descr):
         raise FormatError(
             f"{place}'descr' must be a bool, integer, float or complex dtype such as '<f4'; objects and structures "
-            f"are never loaded. Received: {_short(descr)}."
+            f"are never loaded. Received: {quoted(descr)}."
         )
     if not isinstance(fortran_order, bool):
-        raise FormatError(f"{place}'fortran_order' must be True or False. Received: {_short(fortran_order)}.")
+        raise FormatError(f"{place}'fortran_order' must be True or False. Received: {quoted(fortran_order)}.")
     if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape) or len(shape) > _MAX_NDIM:
         raise FormatError(
-            f"{place}'shape' must be a tuple of at most {_MAX_NDIM} whole numbers >= 0. Received: {_short(shape)}."
+            f"{place}'shape' must be a tuple of at most {_MAX_NDIM} whole numbers >= 0. Received: {quoted(shape)}."
         )
     dtype = np.dtype(descr)
     # NumPy counts strides in signed 64 bits, also for the other dimensions of an empty array
     if math.prod(n for n in shape if n) * dtype.itemsize > _MAX_BYTES:
-        raise FormatError(f"{place}'shape' must stay below 2**63 bytes. Received: {_short(shape)} of {dtype}.")
+        raise FormatError(f"{place}'shape' must stay below 2**63 bytes. Received: {quoted(shape)} of {dtype}.")
     return dtype, fortran_order, shape
 
 
@@ -222,8 +207,3 @@ def _is_blank(file: IO[bytes], length: int) -> bool:
             return False
         length -= len(block)
     return True
-
-
-def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else f"{text[:100]}... ({len(text)} characters)"

@@ -12,7 +12,7 @@ from fastembed.io import floats
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
 from fastembed.io.npy import Header, file_size, inspect_npy, map_array, read_header
-from fastembed.io.npy import _open as open_file
+from fastembed.io.opening import open_regular
 
 
 def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -44,7 +44,7 @@ def read_table(
     """
     shown = os.fsdecode(path)
     wanted = np.dtype(dtype)
-    with open_file(path) as file:
+    with open_regular(path) as file:
         header = read_header(file, shown, file_size(file))
         if name is not None:
             raise ValueError(f"{shown}: a .npy file holds one array, which has no name. Received: name={name!r}.")

@@ -22,7 +22,7 @@ from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
 from fastembed.io.choice import choose
 from fastembed.io.npy import Header, file_size, read_header
-from fastembed.io.npy import _open as open_file
+from fastembed.io.opening import open_regular
 
 _SUFFIX = ".npy"
 # The list of members is parsed into Python objects many times its size; 10,000 arrays take half of this.
@@ -91,7 +91,7 @@ def verify(path: Path) -> None:
 def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
     """The opened archive and its path; whatever `zipfile` says of a damaged one becomes a FormatError."""
     shown = os.fsdecode(path)
-    with open_file(path) as file:
+    with open_regular(path) as file:
         check_directory(file, shown)
         try:
             with zipfile.ZipFile(file) as archive:

@@ -28,8 +28,8 @@ _FREE_BYTES = 4 * 2**20
 _MAX_DIRECTORY = 2**20
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, without a buffer, if it is a regular one.
+def open_regular(path: Path, buffering: int = -1) -> BinaryIO:
+    """Open a file for reading if it is a regular one; `buffering` is as for `open`.
 
     Raises:
         OSError: the file is missing, a directory, not a regular file, or not to be read.
@@ -44,7 +44,9 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "Not a regular file", name)
-    return os.fdopen(fd, "rb", buffering=0)
+    file: Any = os.fdopen(fd, "rb", buffering)
+    opened: BinaryIO = file
+    return opened
 
 
 class Stream:
@@ -56,7 +58,7 @@ class Stream:
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.label = os.fsdecode(path)
-        self._file = open_regular(path)
+        self._file = open_regular(path, buffering=0)
         self._archive: zipfile.ZipFile | None = None
         self._content: Any = None
         self._damage: tuple[type[Exception], ...] = ()

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import floats
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, quoted
 from fastembed.io.atomic import Path, replacing
 from fastembed.io.choice import choose
-from fastembed.io.npy import _open as open_file
 from fastembed.io.npy import file_size, map_array
+from fastembed.io.opening import open_regular
 
 # Bits of an element, and NumPy's name where there is one.
 _DTYPES: dict[str, tuple[int, str]] = {
@@ -60,7 +60,7 @@ def inspect_safetensors(path: Path) -> dict[str, Tensor]:
         FormatError: the file is not a whole safetensors file; names the path and the place.
         OSError: the file is missing, a directory, not a regular file, or not to be read.
     """
-    with open_file(path) as file:
+    with open_regular(path) as file:
         return _read_header(file, os.fsdecode(path))
 
 
@@ -84,7 +84,7 @@ def read_table(
         ValueError: there are several tables and no `name`, or none of it.
         FormatError, OSError: as `inspect_safetensors`.
     """
-    with open_file(path) as file:
+    with open_regular(path) as file:
         shown = os.fsdecode(path)
         tensors = _read_header(file, shown)
         tensor = tensors[choose(_tables(tensors), name, shown)]
@@ -97,7 +97,7 @@ def read_tensor(path: Path, name: str) -> NDArray[Any]:
     Raises:
         FormatError: there is none of this name, or its dtype is not NumPy's; and as `inspect_safetensors`.
     """
-    with open_file(path) as file:
+    with open_regular(path) as file:
         shown = os.fsdecode(path)
         tensor = _read_header(file, shown).get(name)
         if tensor is None:
@@ -176,14 +176,14 @@ def _read_header(file: BinaryIO, path: str) -> dict[str, Tensor]:
             if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
                 raise FormatError(f"{path}: byte 8: '__metadata__' must map strings to strings.")
         else:
-            tensors[name] = _check(fields, 8 + length, size, f"{path}: byte 8: tensor {_short(name)}: ")
+            tensors[name] = _check(fields, 8 + length, size, f"{path}: byte 8: tensor {quoted(name)}: ")
     tensors = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)))
     end = 8 + length
     for name, tensor in tensors.items():
         if tensor.start != end:
             hole = tensor.start - end
             what = f"leaves a hole of {hole} bytes" if hole > 0 else "overlaps the tensor before it"
-            raise FormatError(f"{path}: byte {tensor.start}: tensor {_short(name)} {what}.")
+            raise FormatError(f"{path}: byte {tensor.start}: tensor {quoted(name)} {what}.")
         end = tensor.stop
     if end != size:
         raise FormatError(f"{path}: byte {end}: the tensors end here, the file at byte {size}.")
@@ -215,7 +215,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {_short(twice)} occurs twice")
+        raise ValueError(f"the key {quoted(twice)} occurs twice")
     return fields
 
 
@@ -226,29 +226,29 @@ def _whole(text: str) -> int:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{_short(text)} is not a whole number of 64 bits")
+    raise ValueError(f"{quoted(text)} is not a whole number of 64 bits")
 
 
 def _check(fields: Any, base: int, size: int, place: str) -> Tensor:
     if not isinstance(fields, dict) or set(fields) != _KEYS:
         raise FormatError(
-            f"{place}needs 'dtype', 'shape' and 'data_offsets', and nothing else. Received: {_short(fields)}."
+            f"{place}needs 'dtype', 'shape' and 'data_offsets', and nothing else. Received: {quoted(fields)}."
         )
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise FormatError(f"{place}'dtype' must be one of {', '.join(_DTYPES)}. Received: {_short(dtype)}.")
+        raise FormatError(f"{place}'dtype' must be one of {', '.join(_DTYPES)}. Received: {quoted(dtype)}.")
     if not _are_sizes(shape) or len(shape) > _MAX_NDIM:
         raise FormatError(
-            f"{place}'shape' must be a list of at most {_MAX_NDIM} whole numbers >= 0. Received: {_short(shape)}."
+            f"{place}'shape' must be a list of at most {_MAX_NDIM} whole numbers >= 0. Received: {quoted(shape)}."
         )
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= size - base:
         raise FormatError(
             f"{place}'data_offsets' must be two whole numbers, rising, up to {size - base}, where the file ends. "
-            f"Received: {_short(offsets)}."
+            f"Received: {quoted(offsets)}."
         )
     bits, name = _DTYPES[dtype]
     if math.prod(n for n in shape if n) * bits > 8 * _MAX_BYTES:
-        raise FormatError(f"{place}'shape' must stay below 2**63 bytes. Received: {_short(shape)} of {dtype}.")
+        raise FormatError(f"{place}'shape' must stay below 2**63 bytes. Received: {quoted(shape)} of {dtype}.")
     if math.prod(shape) * bits != 8 * (offsets[1] - offsets[0]):
         raise FormatError(
             f"{place}shape {tuple(shape)} of {dtype} takes {math.prod(shape) * bits / 8:.16g} bytes, "
@@ -260,8 +260,3 @@ def _check(fields: Any, base: int, size: int, place: str) -> Tensor:
 def _are_sizes(values: Any) -> bool:
     # JSON's true is a bool, which is an int
     return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
-
-
-def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else f"{text[:100]}... ({len(text)} characters)"

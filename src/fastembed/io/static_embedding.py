@@ -17,8 +17,8 @@ from fastembed.io import detect, floats, safetensors
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
 from fastembed.io.choice import choose
-from fastembed.io.npy import _open as open_file
 from fastembed.io.npy import file_size, map_array
+from fastembed.io.opening import open_regular
 
 TOKENIZER = "tokenizer.json"
 # Names of the table in the two layouts.
@@ -96,7 +96,7 @@ def read_tokens(path: Path) -> dict[str, int]:
         OSError: the file is missing or not to be read.
     """
     shown = os.fsdecode(path)
-    with open_file(path) as file:
+    with open_regular(path) as file:
         if file_size(file) > _MAX_TOKENIZER:
             raise FormatError(f"{shown}: a tokenizer takes at most 256 MiB. Received: {file_size(file)} bytes.")
         try:
@@ -163,7 +163,7 @@ def _multiplied(file: str, tensors: dict[str, safetensors.Tensor]) -> NDArray[np
 def _embeddings(file: str, tensor: safetensors.Tensor) -> NDArray[np.float32]:
     if tensor.dtype != "int8":
         return safetensors.read_table(file, name="embeddings")
-    with open_file(file) as opened:
+    with open_regular(file) as opened:
         stored = map_array(opened, tensor.start, tensor.shape, np.dtype("int8"))
         return stored.astype(np.float32)
 
