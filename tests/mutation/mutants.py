@@ -77,8 +77,9 @@ C = [
             "    return value > acc ? value : acc;",
         ),
         ("        if (row[d] > acc[d] || (row[d] != row[d] && acc[d] == acc[d])) {", "        if (row[d] >= acc[d]) {"),
-        ("                sums[v] += value * weights[k];", "                sums[v] += value;"),
-        ("    for (; d + 8 <= end; d += 8, lines = 0)", "    for (; d + 8 < end; d += 8, lines = 0)"),
+        ("        *sum += value * *weight;", "        *sum += value;"),
+        ("    for (; k + group <= count; k += group) {", "    for (; k + group < count; k += group) {"),
+        ("FE_ROWS_AHEAD + i < known ?", "FE_ROWS_AHEAD + i <= known ?"),
         ("            place[d] = row[d] + 0.0f;", "            place[d] = row[d];"),
     ),
     *_of(

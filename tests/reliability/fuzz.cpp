@@ -136,8 +136,9 @@ void pool_bag() {
     const ptrdiff_t num_rows = 1 + below(30), dim = some_dim(), count = below(40);
     const int kind = static_cast<int>(below(3));
     const Array<float> table = numbers(num_rows * dim), weights = numbers(count);
-    Array<const float*> rows(count);
-    for (ptrdiff_t k = 0; k < count; ++k)
+    const ptrdiff_t known = count + below(12);
+    Array<const float*> rows(known);
+    for (ptrdiff_t k = 0; k < known; ++k)
         rows[k] = table.get() + below(num_rows) * dim;
     const ptrdiff_t begin = dim ? below(dim + 1) : 0, end = begin + (dim - begin ? below(dim - begin + 1) : 0);
     Array<float> acc = numbers(dim), expected = acc;
@@ -145,13 +146,12 @@ void pool_bag() {
         for (ptrdiff_t d = begin; d < end; ++d)
             expected[d] = kind == FE_SUM ? expected[d] + rows[k][d]
                 : kind == FE_MAX ? std::max(expected[d], rows[k][d]) : expected[d] + weights[k] * rows[k][d];
-    fe_paths[some_path()].reduce_rows(acc.get(), rows.get(), weights.get(), count, begin, end, kind, count, 8,
-                                      below(2) ? 2 : 0);
+    fe_paths[some_path()].reduce_rows(acc.get(), rows.get(), weights.get(), count, begin, end, kind, known);
     check(same(acc, expected), "rows reduced");
     Array<float> out(count * dim), copied(count * dim);
     for (ptrdiff_t k = 0; k < count * dim; ++k)
         copied[k] = 0.0f + rows[k / dim][k % dim];
-    fe_paths[some_path()].add_to_zeros(out.get(), rows.get(), count, dim, count, 8, 2);
+    fe_paths[some_path()].add_to_zeros(out.get(), rows.get(), count, dim, known, 8, 2);
     check(same(out, copied), "rows added to zeros");
     Array<ptrdiff_t> which(dim);
     for (ptrdiff_t d = 0; d < dim; ++d)

@@ -30,8 +30,6 @@ cdef struct Bag:
     ptrdiff_t* which            # (bags, dim) OUT: for "max", the position of the id that gave each; or NULL
     const float* zeros          # (dim,): the row of an id that mode "zero" lets pass
     ReduceRows reduce_rows
-    ptrdiff_t ahead
-    ptrdiff_t lines
     ptrdiff_t giant             # bags of more ids than this are left to _giant_bag
     const ptrdiff_t* claims     # (blocks + 1,) first bags of the blocks
     BadId* bad
@@ -46,11 +44,6 @@ cdef struct Tally:
 cdef inline ptrdiff_t _product(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
     """a * b, or the largest number instead of one past it; neither is negative."""
     return PTRDIFF_MAX if b > 0 and a > PTRDIFF_MAX // b else a * b
-
-
-cdef inline ptrdiff_t _row_lines(ptrdiff_t columns) noexcept nogil:
-    """Cache lines that the first pass over the rows asks for, of so many columns; 0: each pass asks for its own."""
-    return 24 if columns > 384 else 0
 
 
 cdef inline ptrdiff_t _bag_start(const Bag* job, ptrdiff_t bag) noexcept nogil:
@@ -84,7 +77,7 @@ cdef inline ptrdiff_t _load_rows(
 
 cdef inline void _add_rows(
     const Bag* job, float* acc, Tally* tally, const float** rows, const float* weights, ptrdiff_t count,
-    ptrdiff_t begin, ptrdiff_t end, ptrdiff_t known, ptrdiff_t lines
+    ptrdiff_t begin, ptrdiff_t end, ptrdiff_t known
 ) noexcept nogil:
     # acc[begin:end] = acc (+ or maximum) rows, in order; the first row of a maximum is taken as it is
     cdef int kind = 0
@@ -96,7 +89,7 @@ cdef inline void _add_rows(
             memcpy(acc + begin, rows[0] + begin, <size_t>(end - begin) * sizeof(float))
     elif job.weights:
         kind = 1
-    job.reduce_rows(acc, rows, weights, count, begin, end, kind, known, job.ahead, lines)
+    job.reduce_rows(acc, rows, weights, count, begin, end, kind, known)
 
 
 cdef inline void _count_rows(const Bag* job, Tally* tally, const float* weights, ptrdiff_t count) noexcept nogil:
@@ -162,7 +155,7 @@ cdef void _bag_block(void* context, ptrdiff_t block) noexcept nogil:
             else:
                 _add_rows(
                     job, job.out + bag * job.dim, &tally, rows + first, weights + first, last - first,
-                    0, job.dim, kept - first, job.lines
+                    0, job.dim, kept - first
                 )
             _count_rows(job, &tally, weights + first, last - first)
             start = stop
@@ -212,7 +205,7 @@ cdef void _giant_columns(void* context, ptrdiff_t block) noexcept nogil:
         tally.kept = part.tally.kept + k
         _add_rows(
             part.job, part.acc, &tally, part.rows + k, part.weights + k, min(part.count - k, IDS_BLOCK), begin, end,
-            part.count - k, _row_lines(end - begin)
+            part.count - k
         )
         k += IDS_BLOCK
 
@@ -343,8 +336,6 @@ cdef int _bag(
     job.zeros = NULL
     job.reduce_rows = path.reduce_rows
     row_bytes = job.dim * 4
-    job.ahead = 8
-    job.lines = _row_lines(job.dim)
     job.bad = &bad
     job.giant = PTRDIFF_MAX
     if which is None:

@@ -89,7 +89,7 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
             else:
                 job.reduce_rows(
                     acc, rows + (pair - chunk), factors + (pair - chunk), stop - pair, claim.begin, claim.end,
-                    1 if scaled else 0, chunk_end - pair, job.ahead, _row_lines(job.dim)
+                    1 if scaled else 0, chunk_end - pair
                 )
             pair = stop
         group += 1

@@ -123,7 +123,7 @@ cdef extern from "rows.h" nogil:
     ) noexcept nogil
     ctypedef void (*ReduceRows "fe_reduce_rows_function")(
         float* acc, const float* const* rows, const float* weights, ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end,
-        int kind, ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines
+        int kind, ptrdiff_t known
     ) noexcept nogil
     ctypedef void (*AddToZeros "fe_add_to_zeros_function")(
         float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim, ptrdiff_t known, ptrdiff_t ahead,
