@@ -393,6 +393,8 @@ static inline int fe_take(int32_t* place, int32_t from, int32_t to) {
 FE_INLINE void fe_settle_listed_inline(const fe_step* job, const ptrdiff_t* rows, ptrdiff_t count) {
     for (ptrdiff_t k = 0; k < count; ++k) {
         const ptrdiff_t row = rows[k];
+        if (k + 16 < count)
+            FE_PREFETCH_WRITE(job->last + rows[k + 16]);
         if (k + 8 < count)
             fe_ask_for_row(job, rows[k + 8], job->states * job->dim);
 #if defined(_MSC_VER)
