@@ -4,6 +4,7 @@ Environment switches:
     FASTEMBED_BUILD=debug      Cython bounds checks and C assertions on, no optimisation
     FASTEMBED_BUILD=sanitize   AddressSanitizer and UndefinedBehaviorSanitizer (how to run it: CONTRIBUTING.md)
     FASTEMBED_BUILD=thread     ThreadSanitizer
+    FASTEMBED_BUILD=coverage   counts which branches are taken: `python -m tests.coverage` makes and reads it
     FASTEMBED_BASELINE=1       no code for CPUs beyond the platform's baseline
 """
 
@@ -22,6 +23,8 @@ BUILDS = {
     "debug": ["-O0", "-g", "-UNDEBUG"],
     "sanitize": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", *SANITIZE],
     "thread": ["-fsanitize=thread", *SANITIZE],
+    # counters that threads share; no inlining, so that a branch is counted once, and each operand of && and || is one
+    "coverage": ["--coverage", "-fprofile-update=atomic", "-O0", "--param", "logical-op-non-short-circuit=0"],
 }
 
 build = os.environ.get("FASTEMBED_BUILD", "")
@@ -31,6 +34,8 @@ if build not in BUILDS:
 define_macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 if os.environ.get("FASTEMBED_BASELINE", "0") not in ("", "0"):
     define_macros.append(("FASTEMBED_BASELINE", "1"))
+if build == "coverage":
+    define_macros.append(("FASTEMBED_COVERAGE", "1"))
 
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/O2"], []
@@ -38,7 +43,7 @@ else:
     # errno, which nothing reads, would keep square roots out of vectors
     compile_args = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
     compile_args += BUILDS[build]
-    link_args = [flag for flag in BUILDS[build] if flag.startswith("-fsanitize")]
+    link_args = [flag for flag in BUILDS[build] if flag.startswith(("-fsanitize", "--coverage"))]
     if sys.platform.startswith("linux"):
         link_args += ["-Wl,-z,relro,-z,now,-z,noexecstack", "-pthread"]
 
@@ -59,6 +64,7 @@ setup(
             )
             for source in sorted(source.replace(os.sep, "/") for source in glob("src/fastembed/_native/*.pyx"))
         ],
+        emit_linenums=build == "coverage",
         compiler_directives={
             "language_level": 3,
             "boundscheck": build == "debug",

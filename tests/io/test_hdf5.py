@@ -6,6 +6,7 @@ import io
 import os
 import random
 import re
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed.io import FormatError, hdf5
+from fastembed.io import FormatError, _hdf5_chunks, hdf5
+from fastembed.io import _hdf5_messages as messages
 from fastembed.io._source import Source
 
 from .hdf5_files import HARMFUL, LOOP, TABLE, VALUES, claim_shape, weights, write
@@ -253,3 +255,41 @@ def test_damaged_files_give_format_errors_in_bounds() -> None:
                 assert str(error).startswith("x: ")  # noqa: PT017
             assert file.total < 12 * len(data) + 70_000
             assert time.perf_counter() - started < 5
+
+
+UNREAD = [
+    (messages.dataspace, b"\3\1", "the dataspace must be of version 1 or 2. Received: 3."),
+    (messages.dataspace, b"\1\x21", "at most 32 dimensions are read. Received: 33."),
+    (messages.layout, b"\5\1", "the data layout must be of version 3 or 4. Received: 5."),
+    (messages.layout, b"\4\2", "the chunks have an index of the newer kind, which is not read."),
+    (messages.layout, b"\3\3", "virtual storage, which takes its values from other files, is never read."),
+    (messages.layout, b"\3\4", "there is no data layout of class 4."),
+    (messages.filters, b"\3\0", "the filters must be of version 1 or 2. Received: 3."),
+    (messages.attribute, b"\4" + bytes(7), "the attribute must be of version 1, 2 or 3. Received: 4."),
+    (messages.attribute, b"\2\1" + bytes(6), "the attribute has a shared type, which is not read."),
+    (messages.link, b"\2\0", "the link must be of version 1. Received: 2."),
+    (messages.text, b"\xff", "a name must be UTF-8. Received: b'\\xff'."),
+]
+
+
+@pytest.mark.parametrize(("read", "data", "words"), UNREAD)
+def test_messages_of_other_kinds_are_refused(read: Any, data: bytes, words: str) -> None:
+    with pytest.raises(messages.Malformed) as caught:
+        read(data)
+    assert str(caught.value) == words
+
+
+def test_messages_of_both_versions_are_read() -> None:
+    assert messages.dataspace(b"\2\0\0\2") is None
+    assert messages.dataspace(b"\2\1\0\1" + struct.pack("<Q", 7)) == (7,)
+    # filters from 256 on have a name
+    named = struct.pack("<HHHH", 300, 4, 0, 1) + b"abcd" + struct.pack("<I", 7)
+    assert messages.filters(b"\2\2" + named + struct.pack("<HHH", 1, 0, 0)) == ((300, (7,)), (1, ()))
+
+
+@pytest.mark.parametrize("chunk", [(2, 2, 4), (2, 8), (0, 4)])
+def test_chunks_that_do_not_fit_are_refused(chunk: tuple[int, ...]) -> None:
+    with pytest.raises(messages.Malformed) as caught:
+        _hdf5_chunks.find((4,), np.dtype("<f4"), chunk, (), [])
+    *shape, item = chunk
+    assert str(caught.value) == f"chunks of shape {tuple(shape)} and {item} bytes do not fit shape (4,) of float32."

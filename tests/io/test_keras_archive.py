@@ -241,3 +241,27 @@ def test_config_is_read(tmp_path: Path) -> None:
     with KerasFile(KERAS) as file:
         found: Any = file.config()
     assert found == (json.loads(MEMBERS[CONFIG]), "config.json")
+
+
+def test_archives_of_other_kinds_are_refused() -> None:
+    whole = packed({"a": b"text"})
+    central, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+
+    def changed(place: int, data: bytes) -> bytes:
+        return whole[:place] + data + whole[place + len(data) :]
+
+    def refused(data: bytes) -> str:
+        with pytest.raises(FormatError) as caught:
+            archive_of(data).read("a")
+        return str(caught.value).partition(": ")[2].partition(": ")[2]
+
+    assert refused(packed({"a": b"text"}, zipfile.ZIP_LZMA)) == "member 'a' is packed by method 14: 0 and 8 are read."
+    assert refused(changed(central + 8, b"\1")) == "member 'a' is encrypted, which is not read."
+    many = changed(end + 8, struct.pack("<HH", 60000, 60000))
+    assert refused(many) == "an archive has at most 4096 members. Received: 60000."
+    # a size that stands elsewhere, in a field that is not there; and a directory's end of that kind
+    large = refused(changed(central + 24, b"\xff" * 4))
+    assert large == "the 4 bytes of member 'a' do not fit into the archive."
+    assert refused(changed(end + 12, b"\xff" * 4)) == "the archive's large directory is not there."
+    with pytest.raises(FormatError, match=r"there must be a member 'b' in the archive\. It has: a\."):
+        archive_of(whole).read("b")

@@ -45,7 +45,8 @@ def test_pad_sequences_gives_what_numpy_gives(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pad_sequences_refuses_or_wraps_as_numpy(dtype):
-    for value in (2**7, 2**8, -1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, 2**200, 1.5, float("nan"), 1e300, "x", None):
+    numbers = (2**7, 2**8, -1, -(2**7) - 1, 2**31, -(2**31) - 1, 2**32, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**63)
+    for value in (*numbers, 2**64, 2**200, 1.5, float("nan"), 1e300, "x", None):
         expected, said = attempt(lambda value=value: np.asarray([1, value], dtype))
         padded, ours = attempt(lambda value=value: pad_sequences([[1, value]], dtype=dtype)[0])
         assert ours == said

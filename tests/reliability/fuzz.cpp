@@ -268,6 +268,15 @@ void optimize() {
     job.count = sparse && !every_row ? rows.size : job.num_rows;
     const Array<float> grads = numbers((sparse ? rows.size : job.num_rows) * job.dim), zeros(job.dim);
     const fe_numbers n = {0.1f, 0.9f, 0.1f, 0.99f, 0.01f, 1e-7f, below(2) ? 0.3f : 0.0f, 1.5f};
+    // with a clock, whether or not rows were visited lately: where nothing is owed, nothing is paid
+    job.now = static_cast<int32_t>(below(2) ? 1 + below(9) : 0);
+    Array<fe_numbers> by_clock(job.now + 1);
+    by_clock[job.now] = n;
+    Array<int32_t> last(job.num_rows);
+    for (ptrdiff_t row = 0; row < job.num_rows; ++row)
+        last[row] = static_cast<int32_t>(below(job.now + 1));
+    const Array<int32_t> visited = last;
+    job.last = job.now ? last.get() : nullptr;
     job.table = table.get();
     job.state = job.states ? state_rows.get() : table.get();
     job.frozen = below(2) ? frozen.get() : nullptr;
@@ -275,7 +284,7 @@ void optimize() {
     job.grad_rows = sparse && every_row ? rows.get() : nullptr;
     job.grad_count = rows.size;
     job.grads = grads.get();
-    job.numbers = &n;
+    job.numbers = by_clock.get();
     job.zeros = zeros.get();
     job.scale = below(2) ? 0.5f : 1.0f;
     job.clip = below(2) ? 0.3f : INFINITY;
@@ -296,6 +305,7 @@ void optimize() {
             const float g = !sparse ? grads[row * job.dim + d] : named ? grads[place * job.dim + d] : 0.0f;
             plain_step(job, expected[row * job.dim + d], s, g, n);
         }
+        visited[row] = job.now;
     }
     const int path = some_path();
     const ptrdiff_t middle = below(job.count + 1);
@@ -303,6 +313,7 @@ void optimize() {
     fe_updates_paths[path].step_rows(&job, middle, job.count);
     check(same(table, expected), "a step's table");
     check(same(state_rows, expected_state), "a step's state");
+    check(std::equal(last.get(), last.get() + last.size, visited.get()), "the clocks of the rows");
 }
 
 // What rows owe under momentum, paid at once and step by step.

@@ -21,6 +21,7 @@ NATIVE = Path(os.environ.get("FASTEMBED_SOURCE", HERE.parents[1])) / "src" / "fa
 pytestmark = pytest.mark.skipif(
     not NATIVE.is_dir() or os.name != "posix" or SANITIZED, reason="the sources, and a compiler like gcc"
 )
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 HEADERS = sorted(path.name for kind in ("*.h", "*.hpp") for path in NATIVE.glob(kind))
 
@@ -42,20 +43,27 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def built(folder: Path, *flags: str) -> Path:
-    program = folder / "fuzz"
-    command = ["g++", "-std=c++17", "-ffp-contract=off", *WARNINGS, *flags, "-I", str(NATIVE)]
-    subprocess.run([*command, "-o", str(program), str(HERE / "fuzz.cpp")], check=True)
+def built(folder: Path, source: str, *flags: str) -> Path:
+    program = folder / "program"
+    command = ["g++", "-std=c++17", "-ffp-contract=off", "-pthread", *WARNINGS, *flags, "-I", str(NATIVE)]
+    subprocess.run([*command, "-o", str(program), str(HERE / source)], check=True)
     return program
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++")
 def test_random_calls_equal_plain_loops_under_sanitizers(tmp_path: Path) -> None:
-    program = built(
-        tmp_path, "-O1" if SCALE > 1 else "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
-    )
+    program = built(tmp_path, "fuzz.cpp", "-O1" if SCALE > 1 else "-O0", *SANITIZERS)
     environment = {**os.environ, "ASAN_OPTIONS": "detect_stack_use_after_return=1"}
     calls, seed = scaled(20_000) if SCALE <= 1 else scaled(100_000), os.environ.get("FASTEMBED_FUZZ_SEED", "1")
     done = subprocess.run([program, str(calls), seed], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{calls} calls, .* us each\n", done.stdout)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++")
+@pytest.mark.parametrize("flags", [["-O1"], ["-O0", *SANITIZERS]], ids=["plain", "sanitized"])
+def test_threads_memory_and_signals_keep_their_promises(tmp_path: Path, flags: list[str]) -> None:
+    program = built(tmp_path, "cellar.cpp", *flags)
+    environment = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1"}
+    done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

@@ -28,6 +28,7 @@ LONG = {
     "embedding_grad": "embedding_grad(zeros[:30_000_000], ones[:30_000_000], 200, num_threads=threads)",
     "embedding_grad, wide": "embedding_grad(zeros[:500], np.broadcast_to(wide[:1], (500, 4096)), 200,"
     " num_threads=threads) and time.sleep(0) or grad_of_long_bag(threads)",
+    "embedding_bag_grad": "embedding_bag_grad(zeros[:200_000].reshape(1, -1), wide[:1], 200, num_threads=threads)",
     "scatter_add": "[scatter_add(wide, few, values, num_threads=threads) for _ in range(1000)]",
     "fit": "model.fit(few_ids, targets, epochs=100_000, verbose=0)",
     "predict": "model.predict(np.zeros((1_000_000, 4), np.int64))",

@@ -42,8 +42,8 @@ cdef struct Tally:
 
 
 cdef inline ptrdiff_t _product(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
-    """a * b, or the largest number instead of one past it; neither is negative."""
-    return PTRDIFF_MAX if b > 0 and a > PTRDIFF_MAX // b else a * b
+    """a * b, or the largest number instead of one past it; a >= 0, b > 0."""
+    return PTRDIFF_MAX if a > PTRDIFF_MAX // b else a * b     # uncounted: ids and rows past 2**63 bytes fit no machine
 
 
 cdef inline ptrdiff_t _bag_start(const Bag* job, ptrdiff_t bag) noexcept nogil:
@@ -136,7 +136,7 @@ cdef void _bag_block(void* context, ptrdiff_t block) noexcept nogil:
         tally.weight = 0
         start = begin
         while start < end:
-            if not (chunk <= start < chunk_end):
+            if start >= chunk_end:
                 if start >= job.bad.position():
                     return
                 chunk = start

@@ -139,7 +139,7 @@ private:
 
 // Never destroyed: arrays may outlive the interpreter's end.
 inline Cache& cache() {
-    static Cache* the_cache = new Cache;
+    static Cache* the_cache = new Cache;    // uncounted: the compiler's guard against two first callers at once
     return *the_cache;
 }
 

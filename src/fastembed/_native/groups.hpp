@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -36,8 +37,8 @@ public:
         row_bits_ = bits_of(static_cast<uint64_t>(num_rows > 0 ? num_rows - 1 : 0));
         if (position_bits_ + row_bits_ > 64)
             throw std::length_error("too many ids for a table of so many rows: pass fewer at a time.");
-        pairs_.reset(new uint64_t[static_cast<size_t>(count)]);
-        spare_.reset(new uint64_t[static_cast<size_t>(count)]);
+        for (auto* room : {&pairs_, &spare_})
+            room->reset(new uint64_t[static_cast<size_t>(count)]);
         passes_ = (row_bits_ + DIGIT - 1) / DIGIT;
         digit_ = passes_ ? (row_bits_ + passes_ - 1) / passes_ : 0;
         counts_.assign(passes_ ? static_cast<size_t>(passes_) << digit_ : 0, 0);
@@ -85,9 +86,7 @@ public:
 
     ptrdiff_t size() const { return size_; }        // pairs
     ptrdiff_t count() const { return count_; }      // groups, U
-    ptrdiff_t row(ptrdiff_t k) const {
-        return position_bits_ == 64 ? 0 : static_cast<ptrdiff_t>(pairs_.get()[k] >> position_bits_);
-    }
+    ptrdiff_t row(ptrdiff_t k) const { return static_cast<ptrdiff_t>(pairs_.get()[k] >> position_bits_); }
     ptrdiff_t position(ptrdiff_t k) const { return static_cast<ptrdiff_t>(pairs_.get()[k] & position_mask()); }
     // the pairs of a group: start(group)..start(group + 1)
     ptrdiff_t start(ptrdiff_t group) const {
@@ -125,14 +124,10 @@ private:
     static constexpr int DIGIT = 11;    // 2048 counters stay in the first-level cache
     static constexpr ptrdiff_t ASK = ptrdiff_t(1) << 20;    // pairs between two questions: about 5 ms
 
-    // only where row_bits_ > 0, so that position_bits_ < 64
+    // position_bits_ <= 63, as a ptrdiff_t has
     uint64_t row_bits(uint64_t pair, int from) const { return pair >> (position_bits_ + from); }
-    uint64_t pack(ptrdiff_t row) const {
-        return position_bits_ == 64 ? 0 : static_cast<uint64_t>(row) << position_bits_;
-    }
-    uint64_t position_mask() const {
-        return position_bits_ == 64 ? ~uint64_t{0} : (uint64_t{1} << position_bits_) - 1;
-    }
+    uint64_t pack(ptrdiff_t row) const { return static_cast<uint64_t>(row) << position_bits_; }
+    uint64_t position_mask() const { return (uint64_t{1} << position_bits_) - 1; }
 
     std::unique_ptr<uint64_t[]> pairs_, spare_;
     std::vector<ptrdiff_t> counts_;

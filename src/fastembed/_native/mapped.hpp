@@ -109,23 +109,22 @@ inline void on_fault(int number, siginfo_t* info, void* context) {
 }
 
 // Makes sure that ours is the handler; one that came after it is handed on to from now on.
-inline int install() {
+inline void install() {
     struct sigaction now, ours;
-    if (sigaction(SIGBUS, nullptr, &now) != 0)
-        return -1;
+    sigaction(SIGBUS, nullptr, &now);
     if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
-        return 0;
+        return;
     page_size().store(static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)));
     previous() = now;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = on_fault;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigemptyset(&ours.sa_mask);
-    return sigaction(SIGBUS, &ours, nullptr);
+    sigaction(SIGBUS, &ours, nullptr);
 }
 
 #else
-inline int install() { return 0; }
+inline void install() {}
 #endif
 
 // Watches a mapping of this many bytes; null when there is no memory.

@@ -160,7 +160,7 @@ FE_INLINE void fe_update_row(int rule, float* p, float* s, ptrdiff_t stride, con
             p[d] -= rate * m / (u + epsilon);
         }
         break;
-    case FE_NADAM:
+    default:    /* FE_NADAM */
         FE_COLUMNS for (ptrdiff_t d = begin; d < end; ++d) {
             const float m = b1 * s[d] + c1 * g[d];
             const float v = b2 * s1[d] + c2 * (g[d] * g[d]);
@@ -168,9 +168,6 @@ FE_INLINE void fe_update_row(int rule, float* p, float* s, ptrdiff_t stride, con
             s1[d] = v;
             p[d] -= (rate * g[d] + more * m) / (sqrtf(v * unbias) + epsilon);
         }
-        break;
-    default:
-        break;
     }
 }
 
@@ -207,7 +204,7 @@ FE_INLINE void fe_pay_row(const fe_step* job, float* p, float* s, ptrdiff_t from
                 s1[d] *= f1;
             }
         }
-    } else if (job->rule >= FE_ADAM && job->rule <= FE_NADAM) {
+    } else if (job->rule >= FE_ADAM) {      /* not FE_ROWWISE, which owes nothing */
         const ptrdiff_t steps = owed < job->cutoff ? owed : job->cutoff;
         for (ptrdiff_t step = 1; step <= steps; ++step)
             fe_update_row(job->rule, p, s, dim, job->zeros, 0, dim, job->numbers + from + step);

@@ -1,0 +1,1 @@
+"""Which branches of the kernels and the loaders the tests take."""
