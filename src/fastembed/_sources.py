@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from fastembed.io import static_embedding
-from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
-from fastembed.io.detect import DIRECTORY, SAFETENSORS, STATIC, WORDS, detect
+from fastembed.io.detect import WORDS, detect
 from fastembed.loading import load_vectors
 
 if TYPE_CHECKING:
@@ -28,18 +25,4 @@ def open_vectors(path: Path, name: str | None = None) -> KeyedVectors:
         ValueError: there are several tables and no `name`, or none of it.
         OSError: something is missing or not to be read.
     """
-    from fastembed.io.keys import PackedKeys
-    from fastembed.vectors import KeyedVectors
-
-    kind = detect(path)
-    if kind == DIRECTORY:
-        return KeyedVectors.load(path)
-    if kind == WORDS:
-        return load_vectors(path, name=name)
-    shown = os.fsdecode(path)
-    if kind not in (STATIC, SAFETENSORS):
-        raise FormatError(f"{shown}: holds tables and no words ({kind}).")
-    table, tokens = static_embedding.read_static(path, name=name, mmap=True)
-    if tokens is None:
-        raise FormatError(f"{shown}: holds no words, and no {static_embedding.TOKENIZER} lies beside it.")
-    return KeyedVectors(table, PackedKeys.from_strings(tokens, shown))
+    return load_vectors(path, name=name, mmap=detect(path) != WORDS)

@@ -227,6 +227,7 @@ def test_embed_notices_text_that_changes(files: dict[str, Path], tmp_path: Path,
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_plot_draws_words(files: dict[str, Path], suffix: str, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / f"w.{suffix}"
+    assert run(capsys, "plot", files["folder"], "-o", path, "king") == f"drew 1 word: {path}\n"
     assert run(capsys, "plot", files["folder"], "-o", path, *WORDS[:4], "king") == f"drew 4 words: {path}\n"
     raw = path.read_bytes()
     assert raw.startswith(b"\x89PNG" if suffix == "png" else b"<?xml")

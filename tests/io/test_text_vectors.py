@@ -205,6 +205,34 @@ def test_what_python_refuses_is_refused(text: str) -> None:
     assert (reader.fault is None) == plain, text
 
 
+@pytest.mark.parametrize("number", [b"-1.23456789", b"0.1234", b"+9.5"])
+def test_every_byte_in_every_place_of_a_number(number: bytes) -> None:
+    for place in range(len(number)):
+        for byte in range(256):
+            if chr(byte).isspace():  # which float() strips
+                continue
+            field = number[:place] + bytes([byte]) + number[place + 1 :]
+            try:
+                value = float(field.decode("ascii"))
+            except ValueError:
+                value = float("nan")
+            plain = b"_" not in field and bool(abs(value) < 3.4028235677973366e38)
+            reader = parse(b"w 0.25 " + field + b" 0.5\n", 3)
+            assert (reader.fault is None) == plain, field
+            if plain:
+                assert reader.table().tolist() == [[0.25, float(np.float32(value)), 0.5]], field
+
+
+def test_lines_of_every_length() -> None:
+    # numbers end before, at and behind each place at which the reader looks for blanks anew
+    generator = random.Random(0)
+    for dim in range(1, 60):
+        row = [f"{generator.gauss(0, 1):.{generator.randrange(1, 11)}f}" for _ in range(dim)]
+        reader = parse(f"{'w' * generator.randrange(1, 9)} {' '.join(row)}\n".encode(), dim)
+        assert reader.fault is None
+        np.testing.assert_array_equal(reader.table().view(np.uint32), float32([row]).view(np.uint32))
+
+
 # ── what is malformed ────────────────────────────────────────────────────────────────────────────
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import fastembed
 from fastembed import Embedding, IndexedSlices, Sequential, optimizers
 from fastembed.io.atomic import replacing
-from fastembed.io.npy import open_npy, write_header
+from fastembed.io.npy import open_npy
 from fastembed.layers import Dense, Flatten
 
 
@@ -178,11 +178,8 @@ CALLS: dict[str, Callable[[], Call]] = {
 }
 
 
-def _save_npy(path: Path) -> None:
-    with replacing(path) as (file,):
-        write_header(file, TABLE.shape, np.float32)
-        for start in range(0, ROWS, 100):
-            file.write(TABLE[start : start + 100].data)
+def _save_table(path: Path) -> None:
+    fastembed.save_table(path, TABLE)
 
 
 def _gather_to_file(path: Path) -> None:
@@ -202,6 +199,7 @@ class Save(NamedTuple):
 
 
 SAVES: dict[str, Save] = {
-    "npy": Save(_save_npy, open_npy, ".npy"),
+    "npy": Save(_save_table, fastembed.load_table, ".npy"),
+    "safetensors": Save(_save_table, fastembed.load_table, ".safetensors"),
     "fastembed gather": Save(_gather_to_file, open_npy, ".npy"),
 }

@@ -176,6 +176,17 @@ def test_from_pretrained_path_goes_through_load_table(monkeypatch: pytest.Monkey
     assert not np.shares_memory(Embedding.from_pretrained("t.npy").embeddings, loaded)
 
 
+def test_from_pretrained_asks_for_its_own_argument(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", a=table(), b=table())
+    with pytest.raises(ValueError, match="`tensor`") as caught:
+        Embedding.from_pretrained(tmp_path / "t.npz")
+    shape, dtype = table().shape, table().dtype
+    assert str(caught.value) == (
+        f"{tmp_path / 't.npz'}: holds 2 tables; pass `tensor`, one of them: 'a' {shape} {dtype}, 'b' {shape} {dtype}."
+    )
+    np.testing.assert_array_equal(Embedding.from_pretrained(tmp_path / "t.npz", tensor="b").embeddings, table())
+
+
 def test_from_pretrained_refuses() -> None:
     cases: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         (table()[0], {}, ValueError, "`pretrained` must have 2 dimensions (V, D). Received: shape (3,)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 import fastembed
 from fastembed.io import FormatError
+from fastembed.io.mapping import mapping_of
 from fastembed.vectors import KeyedVectors
 from tests.ops.helpers import assert_clean, run_python
 
@@ -125,8 +127,46 @@ def test_load_vectors_opens_directory(path: Path, tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{folder}: `name`, `limit` and `vocab` are for files; this is a KeyedVectors directory."
     )
-    with pytest.raises(IsADirectoryError):
-        fastembed.load_vectors(tmp_path)
+
+
+def test_load_vectors_opens_static_embeddings(tmp_path: Path) -> None:
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    tokens = json.dumps({"model": {"vocab": {"[PAD]": 0, "the": 1, "##s": 2}}})
+    nested = tmp_path / "0_StaticEmbedding"
+    nested.mkdir()
+    fastembed.save_table(nested / "model.safetensors", table)
+    (nested / "tokenizer.json").write_text(tokens, encoding="utf-8")
+    for place in (tmp_path, nested, nested / "model.safetensors"):
+        for mapped in (False, True):
+            vectors = fastembed.load_vectors(place, mmap=mapped)
+            assert vectors.index_to_key == ["[PAD]", "the", "##s"]
+            np.testing.assert_array_equal(vectors.vectors, table)
+            assert vectors["##s"].tolist() == [4, 5]
+            assert (mapping_of(vectors.vectors) is not None) is mapped
+        np.testing.assert_array_equal(fastembed.Embedding.from_pretrained(place).embeddings, table)
+        for chosen in ({"limit": 1}, {"vocab": ["the"]}):
+            with pytest.raises(ValueError) as caught:  # noqa: PT011
+                fastembed.load_vectors(place, **chosen)
+            assert str(caught.value) == (
+                f"{place}: `limit` and `vocab` are for files of word vectors; this is a static embedding."
+            )
+
+
+def test_load_vectors_refuses_what_has_no_words(tmp_path: Path) -> None:
+    table = np.ones((3, 2), np.float32)
+    for suffix in ("npy", "safetensors"):
+        fastembed.save_table(tmp_path / f"t.{suffix}", table)
+    np.savez(tmp_path / "t.npz", table)
+    static = os.path.join("0_StaticEmbedding", "model.safetensors")
+    for place, words in (
+        (tmp_path / "t.npy", "holds tables and no words (npy)."),
+        (tmp_path / "t.npz", "holds tables and no words (npz)."),
+        (tmp_path / "t.safetensors", "holds no words, and no tokenizer.json lies beside it."),
+        (tmp_path, f"a folder of vectors holds manifest.json, or model.safetensors or {static}."),
+    ):
+        with pytest.raises(FormatError) as caught:
+            fastembed.load_vectors(place)
+        assert str(caught.value) == f"{place}: {words}"
 
 
 def test_load_vectors_raises_format_error_that_is_a_value_error(path: Path) -> None:

@@ -30,10 +30,11 @@ def run(args: argparse.Namespace) -> int:
     require_words(vectors, args.words, args.file)
     words = list(dict.fromkeys([*args.words, *vectors.keys[: args.first]]))
     rows = vectors[words]
+    count = "1 word" if len(words) == 1 else f"{len(words):,} words"
     if args.output is not None:
         draw_words(words, rows, args.output)
-        print(f"drew {len(words):,} words: {args.output}")
+        print(f"drew {count}: {args.output}")
     if args.projector is not None:
         write_projector(words, rows, args.projector)
-        print(f"wrote {len(words):,} words: vectors.tsv and metadata.tsv in {args.projector}")
+        print(f"wrote {count}: vectors.tsv and metadata.tsv in {args.projector}")
     return 0

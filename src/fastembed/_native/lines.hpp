@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "numbers.hpp"
 
 namespace lines {
@@ -131,11 +135,57 @@ inline Fault read_from_behind(const char* begin, const char* end, ptrdiff_t dim,
     return Fault::none;
 }
 
+#ifdef FASTEMBED_LITTLE_ENDIAN
+// A bit for each of 64 bytes: whether it is a blank.
+inline uint64_t blanks(const char* p) {
+    uint64_t found = 0;
+#ifdef __SSE2__
+    for (int k = 0; k < 64; k += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + k));
+        found |= uint64_t(static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '))))) << k;
+    }
+#else
+    for (int k = 0; k < 64; k += 8) {
+        uint64_t bytes;
+        std::memcpy(&bytes, p + k, 8);
+        bytes ^= 0x2020202020202020u;       // blanks become zeros: the bytes to which 0x7f may be added without a high bit
+        bytes = ~(((bytes & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu) | bytes) & 0x8080808080808080u;
+        found |= ((bytes >> 7) * 0x0102040810204080u >> 56) << k;
+    }
+#endif
+    return found;
+}
+
+// Whether [begin, end) is `dim` numbers with one blank between each two, as most lines are: they are read then.
+inline bool read_plain(const char* begin, const char* end, ptrdiff_t dim, float* values) {
+    ptrdiff_t k = 0;
+    for (const char* block = begin; block <= end; block += 64) {
+        uint64_t ends = blanks(block);
+        if (end - block < 64) {
+            const uint64_t last = uint64_t(1) << (end - block);
+            ends = (ends & (last - 1)) | last;
+        }
+        for (; ends; ends &= ends - 1) {
+            const char* const field_end = block + numbers::low_zeros(ends);
+            if (k == dim || !numbers::read_field(begin, field_end, values + k))
+                return false;
+            ++k;
+            begin = field_end + 1;
+        }
+    }
+    return k == dim;
+}
+#endif
+
 // The row of a trimmed line that is not empty, followed by a byte that ends numbers and numbers::PADDING bytes. Writes
 // at most (end - begin) / 2 values: each takes a blank and a character.
 inline Fault read(const char* begin, const char* end, ptrdiff_t dim, float* values, Span* word, Span* wrong) {
     const char* p = first_blank(begin, end);
     *word = Span{begin, p};
+#ifdef FASTEMBED_LITTLE_ENDIAN
+    if (p < end && read_plain(p + 1, end, dim, values))
+        return Fault::none;
+#endif
     for (ptrdiff_t k = 0; k < dim; ++k) {
         if (p == end)
             return Fault::few;

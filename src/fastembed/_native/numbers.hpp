@@ -32,8 +32,8 @@
 
 namespace numbers {
 
-// Bytes that read() may look at behind the character that ends a number.
-constexpr ptrdiff_t PADDING = 16;
+// Bytes that may be looked at behind the character that ends a number, or a line of them.
+constexpr ptrdiff_t PADDING = 64;
 
 // Halfway between the largest float and the next that there would be: from here on rounding gives infinity.
 constexpr double TOO_LARGE = 3.4028235677973366e38;
@@ -41,6 +41,7 @@ constexpr double TOO_LARGE = 3.4028235677973366e38;
 inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
 #if (defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) || defined(_WIN32)
+#define FASTEMBED_LITTLE_ENDIAN 1
 inline int low_zeros(uint64_t bits) {   // of bits != 0
 #if defined(_MSC_VER)
     unsigned long place;
@@ -51,24 +52,31 @@ inline int low_zeros(uint64_t bits) {   // of bits != 0
 #endif
 }
 
-// Digits from p on join `total`, eight at a time; returns the end. The first byte that is no digit is found exactly:
-// sums and differences of whole words only spoil the bytes behind it.
+// A high bit for each byte that is no digit. Exact up to the first such byte: sums and differences of whole words only
+// spoil the bytes behind it.
+inline uint64_t others(uint64_t bytes) {
+    return ((bytes + 0x4646464646464646u) | (bytes - 0x3030303030303030u)) & 0x8080808080808080u;
+}
+
+// The number of eight digits, each the value of a byte: pairs, fours and all eight are joined.
+inline uint32_t joined(uint64_t bytes) {
+    bytes = (bytes * 10 + (bytes >> 8)) & 0x00ff00ff00ff00ffu;
+    bytes = (bytes * 100 + (bytes >> 16)) & 0x0000ffff0000ffffu;
+    return static_cast<uint32_t>(bytes * 10000 + (bytes >> 32));
+}
+
+// Digits from p on join `total`, eight at a time; returns the end.
 inline const char* read_digits(const char* p, uint64_t* total) {
     static constexpr uint64_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     for (;;) {
         uint64_t bytes;
         std::memcpy(&bytes, p, 8);
-        const uint64_t above = bytes + 0x4646464646464646u, below = bytes - 0x3030303030303030u;
-        const uint64_t others = (above | below) & 0x8080808080808080u;
-        const int count = others ? low_zeros(others) / 8 : 8;
+        const uint64_t none = others(bytes);
+        const int count = none ? low_zeros(none) / 8 : 8;
         if (count == 0)
             return p;
-        // the digits move to the top, zeros come in front of them; then pairs, fours and all eight are joined
-        uint64_t value = (bytes & 0x0f0f0f0f0f0f0f0fu) << (64 - 8 * count);
-        value = (value * 10 + (value >> 8)) & 0x00ff00ff00ff00ffu;
-        value = (value * 100 + (value >> 16)) & 0x0000ffff0000ffffu;
-        value = (value * 10000 + (value >> 32)) & 0xffffffffu;
-        *total = *total * POWERS[count] + value;
+        // zeros come in front of the digits
+        *total = *total * POWERS[count] + joined((bytes & 0x0f0f0f0f0f0f0f0fu) << (64 - 8 * count));
         p += count;
         if (count < 8)
             return p;
@@ -167,6 +175,34 @@ inline const char* read(const char* p, float* value) {
     }
     *value = static_cast<float>(nearest);
     return p;
+}
+
+// The number that is [begin, end); false when that is none, or none that a finite float can hold. `end` is a blank or the
+// end of a line. That the end is known before the number is read lets a processor work on several numbers at once.
+inline bool read_field(const char* begin, const char* end, float* value) {
+#ifdef FASTEMBED_LITTLE_ENDIAN
+    // a digit, a point and 1 to 8 digits, as nearly all are
+    static constexpr double POWERS[] = {1e0, -1e0, 1e1, -1e1, 1e2, -1e2, 1e3, -1e3, 1e4,
+                                        -1e4, 1e5, -1e5, 1e6, -1e6, 1e7, -1e7, 1e8, -1e8};
+    static constexpr uint32_t WHOLE[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    const size_t negative = *begin == '-';
+    const char* const first = begin + negative;
+    const size_t count = static_cast<size_t>(end - first) - 2;
+    uint16_t whole;
+    uint64_t bytes;
+    std::memcpy(&whole, first, 2);
+    std::memcpy(&bytes, first + 2, 8);
+    const uint32_t digit = uint32_t(whole) - ('.' << 8 | '0');
+    // what is no digit is above 9, and zeros come in for what is behind the number
+    bytes = (bytes ^ 0x3030303030303030u) << ((0 - 8 * count) & 63);
+    if (FLT_EVAL_METHOD == 0 && count - 1 < 8 && digit < 10
+        && !(((bytes + 0x0606060606060606u) | bytes) & 0xf0f0f0f0f0f0f0f0u)) {
+        const int32_t digits = static_cast<int32_t>(digit * WHOLE[count] + joined(bytes));
+        *value = static_cast<float>(static_cast<double>(digits) / POWERS[2 * count + negative]);
+        return true;
+    }
+#endif
+    return read(begin, value) == end;
 }
 
 }  // namespace numbers

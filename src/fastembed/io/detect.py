@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from typing import BinaryIO
 
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
 from fastembed.io.manifest import MANIFEST
 from fastembed.io.npy import file_size
-from fastembed.io.npz import check_directory
 from fastembed.io.opening import open_regular
 
 NPY, NPZ, SAFETENSORS, HDF5, KERAS, DIRECTORY, STATIC, WORDS = (
@@ -61,6 +59,11 @@ def _detect_folder(path: str) -> str:
 
 
 def _detect_archive(file: BinaryIO, path: str) -> str:
+    # not before they are needed: together they take as long as a small table
+    import zipfile
+
+    from fastembed.io.npz import check_directory
+
     check_directory(file, path)
     try:
         with zipfile.ZipFile(file) as archive:

@@ -20,7 +20,12 @@ def pretrained_table(pretrained: Any, tensor: str | None) -> NDArray[np.float32]
     if is_path:
         from ..tables import load_table
 
-        array = load_table(pretrained, name=tensor, mmap=True)
+        try:
+            array = load_table(pretrained, name=tensor, mmap=True)
+        except ValueError as error:
+            # a layer's `name` is its own
+            error.args = tuple(str(each).replace("`name`", "`tensor`") for each in error.args)
+            raise
     else:
         if tensor is not None:
             raise ValueError("`tensor` names a table of a file: `pretrained` must then be a path.")
