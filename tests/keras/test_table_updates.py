@@ -345,6 +345,30 @@ def test_frozen_rows_never_move_and_have_no_state(
     assert weight.frozen is None
 
 
+def test_rows_frozen_from_the_start_keep_what_a_constraint_forbids() -> None:
+    table = start(40, 5)
+    table[3:5] = -0.05
+    weight = Weight("w", table.copy(), constraint=constraints.NonNeg())
+    weight.freeze_rows([3])
+    make("adam", {}).apply_gradients([(gradient(np.random.default_rng(7), np.arange(20), 40, 5), weight)])
+    weight.settle()
+    np.testing.assert_array_equal(weight.value[3], table[3])
+    assert (np.delete(weight.value, 3, axis=0) >= 0).all()
+
+
+def test_frozen_rows_do_not_count_in_clipnorm() -> None:
+    table = start(40, 5)
+    table[3] *= 100     # the penalty there would be nearly all of the norm
+    weight = Weight("w", table.copy(), regularizer=regularizers.l2(0.02))
+    weight.freeze_rows([3])
+    slices = gradient(np.random.default_rng(8), np.array([5, 6, 9]), 40, 5)
+    make("sgd", {"clipnorm": 0.01}).apply_gradients([(slices, weight)])
+    g = slices.to_dense() + 0.04 * table
+    g[3] = 0
+    expected = table - 0.01 * g * (0.01 / np.sqrt(np.sum(g * g)))
+    np.testing.assert_allclose(weight.value, expected, rtol=1e-5, atol=1e-8)
+
+
 def test_freezing_refuses_in_words() -> None:
     weight = Weight("w", start(4, 2))
     with pytest.raises(IndexError) as error:

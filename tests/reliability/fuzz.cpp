@@ -349,8 +349,26 @@ void settle() {
         check(std::fabs(static_cast<double>(table[k]) - expected[k]) < 1e-4, "what a row owes");
 }
 
+// The smallest of the positions reported, in whatever order, with its bits.
+void report() {
+    ids::BadId bad;
+    check(!bad.found(), "no bad id");
+    ptrdiff_t smallest = PTRDIFF_MAX;
+    uint64_t bits = 0;
+    for (ptrdiff_t k = 1 + below(5); k > 0; --k) {
+        const ptrdiff_t position = below(100);
+        const uint64_t of_it = static_cast<uint64_t>(position) * 3;
+        bad.report(position, of_it);
+        if (position < smallest) {
+            smallest = position;
+            bits = of_it;
+        }
+        check(bad.found() && bad.position() == smallest && bad.bits() == bits, "the first bad id");
+    }
+}
+
 void one_call() {
-    switch (below(12)) {
+    switch (below(13)) {
     case 0: look_up<int8_t>(); break;
     case 1: look_up<uint8_t>(); break;
     case 2: look_up<int16_t>(); break;
@@ -362,6 +380,7 @@ void one_call() {
     case 8: pool_bag(); break;
     case 9: group(); break;
     case 10: optimize(); break;
+    case 11: report(); break;
     default: settle();
     }
 }
