@@ -369,6 +369,16 @@ def test_frozen_rows_do_not_count_in_clipnorm() -> None:
     np.testing.assert_allclose(weight.value, expected, rtol=1e-5, atol=1e-8)
 
 
+def test_rising_rows_are_a_private_copy_or_none() -> None:
+    indices = np.array([0, 3, 9])
+    rows = kernels.rising_rows(indices, 10)
+    assert not np.may_share_memory(rows, indices)
+    np.testing.assert_array_equal(rows, indices)
+    assert kernels.rising_rows(indices, 9) is None
+    for other in ([3, 0], [3, 3], [-1, 3]):
+        assert kernels.rising_rows(np.array(other), 10) is None
+
+
 def test_freezing_refuses_in_words() -> None:
     weight = Weight("w", start(4, 2))
     with pytest.raises(IndexError) as error:

@@ -1,15 +1,8 @@
-"""The bugs: a file, a piece of one of its lines that occurs there once, what it becomes, and the tests that must fail.
-
-Known to survive, as nothing changes but the way: a header of .npy whose tokens are not looked at first (the parser
-after it refuses the same ones), and the clock of frozen rows that is not set back (their state is zeros, so that they
-owe nothing).
-
-Fixed by the text of the line, so that a line that changes is noticed: `test_mutants.py` checks that each is found once.
-"""
+"""The bugs in C, C++ and Cython: see `mutants.py`."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from .mutants import of
 
 OPS = "tests/ops/test_gather.py tests/ops/test_properties.py tests/ops/test_arguments.py tests/ops/test_mask.py"
 BAG = "tests/ops/test_bag.py tests/ops/test_bag_arguments.py"
@@ -19,25 +12,12 @@ FUZZ = "tests/reliability/test_native.py"
 POOL = "tests/ops/test_threads.py tests/ops/test_process.py"
 VERSIONS = "tests/reliability/test_versions.py"
 MAPPED = "tests/reliability/test_mapped.py"
-NPY = "tests/io/test_npy.py"
-ATOMIC = "tests/io/test_atomic.py"
-
-
-class Mutant(NamedTuple):
-    """One bug."""
-
-    file: str  # under src/fastembed
-    old: str
-    new: str
-    tests: str
-
-
-def _of(file: str, tests: str, *changes: tuple[str, str]) -> list[Mutant]:
-    return [Mutant(file, old, new, tests) for old, new in changes]
-
+LOSSES = "tests/keras/test_losses.py tests/keras/test_recorded_training.py"
+READER = "tests/io/test_text_vectors.py tests/io/test_word2vec_binary.py tests/vectors/test_load_vectors.py"
+KEYS = "tests/io/test_keys.py tests/io/test_directory.py"
 
 C = [
-    *_of(
+    *of(
         "_native/ids.hpp",
         OPS,
         ("        if (wide < num_rows) {", "        if (wide <= num_rows) {"),
@@ -56,20 +36,23 @@ C = [
         ("        *has_zeros |= rows[k] == ZEROS;", "        *has_zeros = rows[k] == ZEROS;"),
         ("        if (wide >= static_cast<uint64_t>(num_rows))", "        if (wide > static_cast<uint64_t>(num_rows))"),
         ("            *bad_bits = wide;", "            *bad_bits = widen(source_or(ids, k));"),
+        ("    if (mask || rule.has_padding)", "    if (mask)"),
+    ),
+    *of(
+        "_native/ids.hpp",
+        "tests/ops/test_arguments.py",
         (
             "        if (position < position_.load(std::memory_order_relaxed)) {",
             "        if (position > position_.load(std::memory_order_relaxed) || !found()) {",
         ),
-        ("    if (mask || rule.has_padding)", "    if (mask)"),
     ),
-    *_of(
+    *of(
         "_native/rows.h",
         OPS,
         ("            FE_COPY8(out + dim - 8, row + dim - 8);", "            FE_COPY8(out + d, row + d);"),
         ("        memcpy(out + dim - 4, row + dim - 4, 16);", ""),
-        ("            if (!with_zeros || rows[k + ahead] >= 0) {", "            if (rows[k + ahead] > 0) {"),
     ),
-    *_of(
+    *of(
         "_native/rows.h",
         f"{BAG} {FUZZ}",
         (
@@ -78,10 +61,9 @@ C = [
         ),
         ("        if (row[d] > acc[d] || (row[d] != row[d] && acc[d] == acc[d])) {", "        if (row[d] >= acc[d]) {"),
         ("                sums[v] += value * weights[k];", "                sums[v] += value;"),
-        ("    for (; d + 8 <= end; d += 8, lines = 0)", "    for (; d + 8 < end; d += 8, lines = 0)"),
         ("            place[d] = row[d] + 0.0f;", "            place[d] = row[d];"),
     ),
-    *_of(
+    *of(
         "_native/groups.hpp",
         f"{GRAD} {FUZZ}",
         ("        if (position_bits_ + row_bits_ > 64)", "        if (position_bits_ + row_bits_ > 65)"),
@@ -99,7 +81,7 @@ C = [
             "for (ptrdiff_t begin = columns; begin < dim; begin += columns)",
         ),
     ),
-    *_of(
+    *of(
         "_native/updates.h",
         f"{STEP} {FUZZ}",
         (
@@ -120,7 +102,7 @@ C = [
         ("                p[d] += b1 * v - rate * g[d];", "                p[d] += v;"),
         ("        *s += squares / (float)(dim > 0 ? dim : 1);", "        *s += squares;"),
     ),
-    *_of(
+    *of(
         "_native/pool.hpp",
         POOL,
         (
@@ -130,7 +112,7 @@ C = [
         ("                job->cancelled.store(true, std::memory_order_relaxed);", ";"),
         ("[] { instance() = new Pool; });", "[] {});"),
     ),
-    *_of(
+    *of(
         "_native/mapped.hpp",
         MAPPED,
         ("        if (!slot->lost.exchange(true))\n            lost_count().fetch_add(1);", "        lost_count();"),
@@ -140,7 +122,7 @@ C = [
         ),
         ("    previous() = now;", "    previous() = {};"),
     ),
-    *_of(
+    *of(
         "_native/guard.pxi",
         VERSIONS,
         (
@@ -153,14 +135,14 @@ C = [
         ("    if wanted:\n        _hand_out()", "    if wanted:\n        pass"),
         ("        guard.readers = _own_reads(guard, held())", "        pass"),
     ),
-    *_of(
+    *of(
         "_native/gather.pxi",
         OPS,
         ("            job.bad.report(start + settled, bad_bits)", "            job.bad.report(start, bad_bits)"),
         ("    while start < stop and start < job.bad.position():", "    while start < stop:"),
         ("    _whole(table)\n", ""),
     ),
-    *_of(
+    *of(
         "_native/bag.pxi",
         BAG,
         ("    if tally.kept == 0 or job.reduce == 0 or job.reduce == 2:", "    if job.reduce == 0 or job.reduce == 2:"),
@@ -170,99 +152,238 @@ C = [
         ),
         ("                tally.weight += weights[k] * weights[k]", "                tally.weight += weights[k]"),
     ),
-]
-
-PYTHON = [
-    *_of(
-        "io/atomic.py",
-        ATOMIC,
-        ("            os.fsync(self._fd)\n", "            pass\n"),
-        ("            os.replace(self.temporary, self._target)", "            os.link(self.temporary, self._target)"),
-        ("            sync_folder(os.path.dirname(self._target))", "            pass"),
-        ("                os.unlink(self.temporary)", "                pass"),
-        ("        self._target = os.path.realpath(self.path)", "        self._target = self.path"),
-        ("                os.fchmod(self._fd, stat.S_IMODE(before.st_mode))", "                pass"),
-        ("                rest = rest[os.write(self._fd, rest) :]", "                os.write(self._fd, rest); break"),
-        ('    if "\\0" in name:', "    if False:"),
-        ("            if before is not None and not stat.S_ISREG(before.st_mode):", "            if False:"),
-    ),
-    *_of("io/opening.py", NPY, ("    if not stat.S_ISREG(os.fstat(fd).st_mode):", "    if False:")),
-    *_of(
-        "io/npy.py",
-        NPY,
-        ("    if size != offset + header.num_bytes:", "    if size < offset + header.num_bytes:"),
-        ("    if start[:6] != _MAGIC:", "    if False:"),
-        ("    if len(length_bytes) < width or offset > size:", "    if len(length_bytes) < width:"),
-        ("    if not isinstance(fortran_order, bool):", "    if False:"),
-        ("        if not _TOKENS.fullmatch(text):\n            raise ValueError", "        pass"),
-        ("    if math.prod(n for n in shape if n) * dtype.itemsize > _MAX_BYTES:", "    if False:"),
+    # what another thread may change is read once, and whole
+    *of(
+        "_native/ids.hpp",
+        f"tests/ops/test_races.py {OPS}",
         (
-            "    if not isinstance(descr, str) or not _PLAIN_DTYPE.fullmatch(descr):",
-            "    if not isinstance(descr, str):",
-        ),
-        ("        array.flags.writeable = False", "            pass"),
-        ("    if length > _MAX_HEADER and not _is_blank(file, length - _MAX_HEADER):", "    if False:"),
-    ),
-    *_of(
-        "ops/_check.py",
-        f"{OPS} {BAG}",
-        ("    if table.ndim != 2:", "    if False:"),
-        (
-            "    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):",
-            "    if not isinstance(value, (int, np.integer)):",
+            "            rows[k] = static_cast<ptrdiff_t>(wide);",
+            "            rows[k] = static_cast<ptrdiff_t>(widen(load_once(ids + k)));",
         ),
         (
-            "            if not 0 <= value < num_rows and value != padding_id:",
-            "            if not 0 <= value <= num_rows and value != padding_id:",
+            "table + static_cast<ptrdiff_t>(wide) * DIM, DIM * sizeof(float));",
+            "table + static_cast<ptrdiff_t>(widen(load_once(source + k))) * DIM, DIM * sizeof(float));",
         ),
-        ("        return far if far != padding else far // 2", "        return far"),
-        ("    if not out.flags.writeable:", "    if False:"),
-        ("        position, index = divmod(position, size)", "        index, position = divmod(position, size)"),
     ),
-    *_of(
-        "_table_state.py",
-        STEP,
-        ("        if frozen is not None and frozen[rows].any():", "        if False:"),
-        ("        self._plain = prepared.plain", "        pass"),
-        ("            np.minimum(self._last, 1, out=self._last)", "            pass"),
+    *of(
+        "_native/ids.hpp",
+        OPS,
+        ("    const bool negative = std::is_signed<T>::value && static", "    const bool negative = static"),
         (
-            "                self._settle(None)\n                history = self._start_clock(debt)",
-            "                history = self._start_clock(debt)",
+            "    case 3: return narrow_copier_of<3>(itemsize, is_signed);",
+            "    case 3: return narrow_copier_of<4>(itemsize, is_signed);",
         ),
-        ("                self._last[frozen] = 0", "                pass"),
     ),
-    *_of(
-        "optimizers.py",
-        STEP,
+    *of(
+        "_native/rows.h",
+        f"{FUZZ} {OPS}",
         (
-            "        return self.clipnorm / norm if norm >= self.clipnorm else 1.0",
-            "        return self.clipnorm / norm",
+            "        for (; k + ahead < count; ++k) {\n            if (!with_zeros",
+            "        for (; k + ahead <= count; ++k) {\n            if (!with_zeros",
         ),
-        ("            self.__dict__.update(after)", "            pass"),
-        ("        return numbers[6] / math.sqrt(numbers[7])", "        return numbers[6]"),
+        ("        if (d < dim)\n            FE_COPY8", "        if (d + 1 < dim)\n            FE_COPY8"),
+        (
+            "    for (; k < count; ++k) {\n        if (with_zeros && rows[k] < 0)",
+            "    for (; k < count; ++k) {\n        if (0)",
+        ),
     ),
-    *_of(
-        "layers/weights.py",
+    *of(
+        "_native/rows.h",
+        f"{BAG} {FUZZ} {GRAD}",
+        ("    for (; d + 64 <= end; d += 64, lines = 0)", "    for (; d + 64 <= end + 8; d += 64, lines = 0)"),
+        ("        row[d] /= divisor;", "        row[d] *= 1.0f / divisor;"),
+    ),
+    *of(
+        "_native/groups.hpp",
+        f"{GRAD} {FUZZ}",
+        (
+            "                for (size_t value = 0; value <= mask; ++value) {",
+            "                for (size_t value = 0; value < mask; ++value) {",
+        ),
+        ("        passes_ = (row_bits_ + DIGIT - 1) / DIGIT;", "        passes_ = row_bits_ / DIGIT;"),
+        (
+            "                    claims_.push_back({first, group, 0, dim});",
+            "                    claims_.push_back({first, group + 1, 0, dim});",
+        ),
+    ),
+    *of(
+        "_native/updates.h",
+        f"{STEP} {FUZZ}",
+        (
+            "            p[d] -= rate * g[d] / (sqrtf(a) + epsilon);\n        }\n        break;\n    case FE_ADAGRAD:",
+            "            p[d] -= rate * g[d] / sqrtf(a + epsilon);\n        }\n        break;\n    case FE_ADAGRAD:",
+        ),
+        ("(sqrtf(v * unbias) + epsilon);", "(sqrtf(v) + epsilon);"),
+        ("size = fabsf(g[d]);", "size = g[d];"),
+        ("(sqrtf(s2[d]) + epsilon) * t0;", "(sqrtf(s1[d]) + epsilon) * t0;"),
+        ("        if (steps < owed) {", "        if (0) {"),
+        (
+            "            p[d] = p[d] < 0 ? 0 : p[d];\n    }\n}\n\n/* The gradient",
+            "            p[d] = p[d];\n    }\n}\n\n/* The gradient",
+        ),
+        ("p + begin, s + begin, dim, part, 0,", "p + begin, s, dim, part, 0,"),
+        ("                p[begin + d] -= rate * part[d];", "                p[d] -= rate * part[d];"),
+        ("        const float divisor = 1e-7f + norm,", "        const float divisor = norm,"),
+        ("            if (job->grad_rows[middle] < begin)", "            if (job->grad_rows[middle] <= begin)"),
+        (
+            "        else if (next < job->grad_count && job->grad_rows[next] == row)",
+            "        else if (job->grad_rows[next] == row)",
+        ),
+        (
+            "                fe_pay_row(job, p, s, job->last[row], job->now - 1);",
+            "                fe_pay_row(job, p, s, job->last[row], job->now);",
+        ),
+        (" || !FE_TAKE(job->last + row, from, job->now))", ")"),
+    ),
+    *of(
+        "_native/losses.h",
+        LOSSES,
+        ("share * (float)(2.0 / (double)dim);", "(float)(2.0 / (double)dim);       "),
+    ),
+    *of(
+        "_native/pool.hpp",
+        POOL,
+        ("        if (!working(word))\n            return;\n", "        return;\n"),
+        (
+            "        pthread_sigmask(SIG_SETMASK, &most, &before);",
+            "        pthread_sigmask(SIG_SETMASK, nullptr, &before);",
+        ),
+        ("        return !job.cancelled.load(std::memory_order_relaxed);", "        return true;"),
+    ),
+    *of(
+        "_native/buffers.hpp",
+        "tests/ops/test_buffers.py tests/ops/test_memory.py",
+        ("    return (bytes + step - 1) / step * step;", "    return bytes / step * step;"),
+        ("            if (blocks_[k].size == size) {", "            if (blocks_[k].size <= size) {"),
+        ("        if (block.size > limit_) {", "        if (false) {"),
+        ("        kept_ += block.size;\n        shrink_to(limit_);", "        kept_ += block.size;"),
+    ),
+    *of(
+        "_native/mapped.hpp",
+        MAPPED,
+        ("    slot->start.store(0);\n    if (slot->lost", "    if (slot->lost"),
+        ("        if (slot->lost.load() && from < slot->end.load() && slot", "        if (slot->lost.load() && slot"),
+    ),
+    *of(
+        "_native/gather.pxi",
+        OPS,
+        ("rows, job.mask + start if job.mask else NULL, &bad_bits,", "rows, job.mask, &bad_bits,"),
+        ("    if mask is None:\n        job.copy_narrow", "    if True:\n        job.copy_narrow"),
+        ("    if mask_out is not None and out is not None and _overlap(rows, mask):", "    if False:"),
+        (
+            "    if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask",
+            "    if False and (mask",
+        ),
+        ("(job.count + job.claim - 1) // job.claim, work", "max(job.count // job.claim, <ptrdiff_t>1), work"),
+    ),
+    *of(
+        "_native/mask.pxi",
+        "tests/ops/test_mask.py tests/ops/test_threads.py",
+        ("min(claim, job.count - start), job.padding_id", "claim, job.padding_id"),
+    ),
+    *of(
+        "_native/bag.pxi",
+        BAG,
+        ("            stop = min(end, chunk_end)\n", "            stop = chunk_end\n"),
+        (" if numbers[k] >= 0 else job.zeros", ""),
+        ("        tally.kept = part.tally.kept + k", "        tally.kept = k"),
+    ),
+    *of("_native/bag.pxi", MAPPED, ("    _whole(weights)\n", "")),
+    *of(
+        "_native/grad.pxi",
+        GRAD,
+        ("                job.groups.add(rows[k], start + k)", "                job.groups.add(rows[k], k)"),
+        ("        if settled < count:", "        if False:"),
+        ('    _check.apart("values", grads, table=table)\n', ""),
+        ("            rows[group] = groups.row(groups.start(group))", "            rows[group] = groups.row(group)"),
+    ),
+    *of(
+        "_native/optimizer.pxi",
+        f"{STEP} tests/reliability/test_versions.py",
+        ("        if rows[k] <= before:", "        if rows[k] < before:"),
+        ("    return copy if before < num_rows else None", "    return copy if before <= num_rows else None"),
+        ("    return copy if before < num_rows", "    return indices if before < num_rows"),
+        ("begin, min(begin + job.claim, job.step.count))", "begin, begin + job.claim)"),
+        (
+            "    _updates().settle_listed(&job.step, rows, settled)",
+            "    _updates().settle_listed(&job.step, rows, count)",
+        ),
+    ),
+    *of(
+        "_native/losses.pxi",
+        LOSSES,
+        ("min((block + 1) * job.claim, job.rows)):", "(block + 1) * job.claim):"),
+    ),
+    *of(
+        "_native/guard.pxi",
         VERSIONS,
+        ("                ids = np.PyArray_NewCopy(<np.ndarray>ids, np.NPY_CORDER)", "                pass"),
+        ("        if guard.claimed and not nested:\n            return False", "        pass"),
+    ),
+    *of(
+        "_native/arguments.pxi",
+        f"{OPS} tests/ops/test_buffers.py",
         (
-            "        with writing(own):\n            for weight in own:\n                weight.settle()",
-            "        if own:\n            for weight in own:\n                weight.settle()",
+            "    return a_start < b_start + np.PyArray_NBYTES(b) and b_start < a_start + np.PyArray_NBYTES(a)",
+            "    return a_start == b_start",
+        ),
+        ("        if np.PyArray_DIMS(<np.ndarray>out)[k] != np.PyArray_DIMS(ids)[k]:", "        if False:"),
+        (
+            "    rule.has_padding = lowest <= padding_id < lowest + span",
+            "    rule.has_padding = lowest <= padding_id <= lowest + span",
+        ),
+        ("    np.set_array_base(array, lease)\n", ""),
+    ),
+    *of(
+        "_native/threads.pxi",
+        POOL,
+        ("    return 0 if finished else -1", "    return 0"),
+    ),
+    *of(
+        "_native/reader.hpp",
+        READER,
+        (
+            "        if (chunk.kept.empty() || chunk.kept.back().first + chunk.kept.back().count != slot)",
+            "        if (chunk.kept.empty())",
+        ),
+        ("                if (next.skipped || ++slot < run.first)", "                if (++slot < run.first)"),
+        (
+            "            const bool whole = blank && end - blank > vector_bytes;",
+            "            const bool whole = blank && end - blank >= vector_bytes;",
         ),
         (
-            "        with reading(own):\n            for weight in own:",
-            "        if True:\n            for weight in own:",
+            "    bool finished() const { return rows_ >= limit_ ||",
+            "    bool finished() const { return rows_ > limit_ ||",
         ),
+        ("            chunk.rows.resize(k);", ""),
     ),
-    *_of(
-        "layers/_snapshots.py",
-        VERSIONS,
-        ("        return arrays.get(id(value), value)", "        return value"),
-        ("        _of_thread.last = weakref.ref(last)", "        pass"),
+    *of(
+        "_native/lines.hpp",
+        READER,
+        ("        if (!read || (read < end && !is_blank(*read)))", "        if (!read)"),
+        ("(is_number(last) || is_nan_or_inf(last)))", "is_number(last))"),
     ),
-    *_of(
-        "_cli/__init__.py",
-        "tests/reliability/test_process.py tests/cli",
-        ("    signal.signal(signal.SIGTERM, terminate)\n", ""),
-        ("        signal.signal(signal.SIGTERM, signal.SIG_DFL)", "        pass"),
+    *of(
+        "_native/numbers.hpp",
+        READER,
+        ("digits <= uint64_t(1) << 53 &&", "digits <= uint64_t(1) << 62 &&"),
+        ("        if (std::fabs(nearest) >= TOO_LARGE)", "        if (std::fabs(nearest) > TOO_LARGE)"),
+        ("    if (count == 0)\n        return nullptr;\n    if (*p == 'e'", "    if (*p == 'e'"),
+    ),
+    *of(
+        "_native/words.hpp",
+        READER,
+        ("first == 0xed ? 0x9f : first == 0xf4", "first == 0xf4"),
+    ),
+    *of(
+        "_native/keys.hpp",
+        KEYS,
+        ("    if (first < 0 || last < first || last > keys.size)", "    if (first < 0 || last < first)"),
+        ("        if (number == 0 || number > static_cast<uint64_t>(keys.count))", "        if (number == 0)"),
+    ),
+    *of(
+        "_native/sequences.hpp",
+        "tests/keras/test_pad_sequences.py",
+        ("            if (!known || !fits<T>(value)) {", "            if (!fits<T>(value)) {"),
     ),
 ]

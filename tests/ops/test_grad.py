@@ -269,3 +269,9 @@ def test_grad_refuses_more_ids_than_a_pair_of_row_and_position_has_bits_for() ->
     assert ops.embedding_grad(ids[4:], np.ones((4, 1), np.float32), 2**62).indices.tolist() == ids[4:].tolist()
     with pytest.raises(RuntimeError, match="too many ids for a table of so many rows: pass fewer at a time"):
         ops.embedding_grad(ids, np.ones((8, 1), np.float32), 2**62)
+
+
+@pytest.mark.parametrize("dim", [1, 5, 16, 17, 40])
+def test_a_sum_begins_with_zero_even_of_one_negative_zero(dim: int) -> None:
+    grads = np.full((3, dim), -0.0, np.float32)
+    assert not np.signbit(ops.embedding_grad([0, 1, 4], grads, 6).values).any()
