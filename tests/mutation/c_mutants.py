@@ -8,7 +8,7 @@ OPS = "tests/ops/test_gather.py tests/ops/test_properties.py tests/ops/test_argu
 BAG = "tests/ops/test_bag.py tests/ops/test_bag_arguments.py"
 GRAD = "tests/ops/test_grad.py"
 STEP = "tests/keras/test_optimizers.py tests/keras/test_table_updates.py"
-FUZZ = "tests/reliability/test_native.py"
+FUZZ = "tests/reliability/test_native.py::test_random_calls_equal_plain_loops_under_sanitizers"
 POOL = "tests/ops/test_threads.py tests/ops/test_process.py"
 VERSIONS = "tests/reliability/test_versions.py"
 MAPPED = "tests/reliability/test_mapped.py"
@@ -35,7 +35,6 @@ C = [
         ("        rows[k] = padding ? ZEROS : settle(id, rule);", "        rows[k] = settle(id, rule);"),
         ("        *has_zeros |= rows[k] == ZEROS;", "        *has_zeros = rows[k] == ZEROS;"),
         ("        if (wide >= static_cast<uint64_t>(num_rows))", "        if (wide > static_cast<uint64_t>(num_rows))"),
-        ("            *bad_bits = wide;", "            *bad_bits = widen(source_or(ids, k));"),
         ("    if (mask || rule.has_padding)", "    if (mask)"),
     ),
     *of(
@@ -44,6 +43,29 @@ C = [
         (
             "        if (position < position_.load(std::memory_order_relaxed)) {",
             "        if (position > position_.load(std::memory_order_relaxed) || !found()) {",
+        ),
+    ),
+    # what another thread may change is read once, and whole
+    *of(
+        "_native/ids.hpp",
+        "tests/ops/test_races.py tests/ops/test_arguments.py",
+        ("            *bad_bits = wide;", "            *bad_bits = widen(load_once(ids + k));"),
+        (
+            "            rows[k] = static_cast<ptrdiff_t>(wide);",
+            "            rows[k] = static_cast<ptrdiff_t>(widen(load_once(ids + k)));",
+        ),
+        (
+            "table + static_cast<ptrdiff_t>(wide) * DIM, DIM * sizeof(float));",
+            "table + static_cast<ptrdiff_t>(widen(load_once(source + k))) * DIM, DIM * sizeof(float));",
+        ),
+    ),
+    *of(
+        "_native/ids.hpp",
+        OPS,
+        ("    const bool negative = std::is_signed<T>::value && static", "    const bool negative = static"),
+        (
+            "    case 3: return narrow_copier_of<3>(itemsize, is_signed);",
+            "    case 3: return narrow_copier_of<4>(itemsize, is_signed);",
         ),
     ),
     *of(
@@ -62,117 +84,6 @@ C = [
         ("        if (row[d] > acc[d] || (row[d] != row[d] && acc[d] == acc[d])) {", "        if (row[d] >= acc[d]) {"),
         ("                sums[v] += value * weights[k];", "                sums[v] += value;"),
         ("            place[d] = row[d] + 0.0f;", "            place[d] = row[d];"),
-    ),
-    *of(
-        "_native/groups.hpp",
-        f"{GRAD} {FUZZ}",
-        ("        if (position_bits_ + row_bits_ > 64)", "        if (position_bits_ + row_bits_ > 65)"),
-        (
-            "            count_ += k == 0 || row(k) != row(k - 1);",
-            "            count_ += row(k) != row(k > 0 ? k - 1 : 0);",
-        ),
-        (
-            "                first = group + 1;\n                held = 0;\n                continue;",
-            "                first = group;\n                held = 0;\n                continue;",
-        ),
-        ("        if (first < count_)", "        if (first + 1 < count_)"),
-        (
-            "for (ptrdiff_t begin = 0; begin < dim; begin += columns)",
-            "for (ptrdiff_t begin = columns; begin < dim; begin += columns)",
-        ),
-    ),
-    *of(
-        "_native/updates.h",
-        f"{STEP} {FUZZ}",
-        (
-            "        if (job->frozen && job->frozen[row])\n            continue;\n        float* p = job->table",
-            "        float* p = job->table",
-        ),
-        (
-            "            if (job->owes && job->last[row] && job->last[row] < job->now - 1)",
-            "            if (job->owes && job->last[row] && job->last[row] < job->now - 2)",
-        ),
-        ("            job->last[row] = job->now;\n        }", "        }"),
-        ("        value = value > clip ? clip : value;", ""),
-        ("        out[d - begin] = value < -clip ? -clip : value;", "        out[d - begin] = value;"),
-        ("            value += l2 * p[d];", "            value += l2;"),
-        ("            const float largest = v > s2[d] ? v : s2[d];", "            const float largest = v;"),
-        ("            const float u = size > decayed ? size : decayed;", "            const float u = size;"),
-        ("            s1[d] = b1 * s1[d] + c1 * (u * u);", "            s1[d] = b1 * s1[d] + c1 * u;"),
-        ("                p[d] += b1 * v - rate * g[d];", "                p[d] += v;"),
-        ("        *s += squares / (float)(dim > 0 ? dim : 1);", "        *s += squares;"),
-    ),
-    *of(
-        "_native/pool.hpp",
-        POOL,
-        (
-            "        return next.fetch_add(1, std::memory_order_relaxed);",
-            "        return next.fetch_add(2, std::memory_order_relaxed);",
-        ),
-        ("                job->cancelled.store(true, std::memory_order_relaxed);", ";"),
-        ("[] { instance() = new Pool; });", "[] {});"),
-    ),
-    *of(
-        "_native/mapped.hpp",
-        MAPPED,
-        ("        if (!slot->lost.exchange(true))\n            lost_count().fetch_add(1);", "        lost_count();"),
-        (
-            "        if (start == 0 || address < start || address >= end)",
-            "        if (start == 0 || address > start || address >= end)",
-        ),
-        ("    previous() = now;", "    previous() = {};"),
-    ),
-    *of(
-        "_native/guard.pxi",
-        VERSIONS,
-        (
-            "        if guard.owner != 0 and (hold.kind != READ or guard.writing):\n            return False",
-            "        pass",
-        ),
-        ("        if hold.kind == WRITE and guard.readers > 0:\n            return False", "        pass"),
-        ("                debtor.settle(ids)", "                pass"),
-        ("        if self.owner == 0 and self.queued == 0:", "        if True:"),
-        ("    if wanted:\n        _hand_out()", "    if wanted:\n        pass"),
-        ("        guard.readers = _own_reads(guard, held())", "        pass"),
-    ),
-    *of(
-        "_native/gather.pxi",
-        OPS,
-        ("            job.bad.report(start + settled, bad_bits)", "            job.bad.report(start, bad_bits)"),
-        ("    while start < stop and start < job.bad.position():", "    while start < stop:"),
-        ("    _whole(table)\n", ""),
-    ),
-    *of(
-        "_native/bag.pxi",
-        BAG,
-        ("    if tally.kept == 0 or job.reduce == 0 or job.reduce == 2:", "    if job.reduce == 0 or job.reduce == 2:"),
-        (
-            "    divide_row(acc, sqrtf(divisor) if job.reduce == 3 else divisor, 0, job.dim)",
-            "    divide_row(acc, divisor, 0, job.dim)",
-        ),
-        ("                tally.weight += weights[k] * weights[k]", "                tally.weight += weights[k]"),
-    ),
-    # what another thread may change is read once, and whole
-    *of(
-        "_native/ids.hpp",
-        f"tests/ops/test_races.py {OPS}",
-        (
-            "            rows[k] = static_cast<ptrdiff_t>(wide);",
-            "            rows[k] = static_cast<ptrdiff_t>(widen(load_once(ids + k)));",
-        ),
-        (
-            "table + static_cast<ptrdiff_t>(wide) * DIM, DIM * sizeof(float));",
-            "table + static_cast<ptrdiff_t>(widen(load_once(source + k))) * DIM, DIM * sizeof(float));",
-        ),
-    ),
-    *of(
-        "_native/ids.hpp",
-        OPS,
-        ("    const bool negative = std::is_signed<T>::value && static", "    const bool negative = static"),
-        (
-            "    case 3: return narrow_copier_of<3>(itemsize, is_signed);",
-            "    case 3: return narrow_copier_of<4>(itemsize, is_signed);",
-        ),
     ),
     *of(
         "_native/rows.h",
@@ -196,6 +107,24 @@ C = [
     *of(
         "_native/groups.hpp",
         f"{GRAD} {FUZZ}",
+        ("        if (position_bits_ + row_bits_ > 64)", "        if (position_bits_ + row_bits_ > 65)"),
+        (
+            "            count_ += k == 0 || row(k) != row(k - 1);",
+            "            count_ += row(k) != row(k > 0 ? k - 1 : 0);",
+        ),
+        (
+            "                first = group + 1;\n                held = 0;\n                continue;",
+            "                first = group;\n                held = 0;\n                continue;",
+        ),
+        ("        if (first < count_)", "        if (first + 1 < count_)"),
+        (
+            "for (ptrdiff_t begin = 0; begin < dim; begin += columns)",
+            "for (ptrdiff_t begin = columns; begin < dim; begin += columns)",
+        ),
+    ),
+    *of(
+        "_native/groups.hpp",
+        f"{GRAD} {FUZZ}",
         (
             "                for (size_t value = 0; value <= mask; ++value) {",
             "                for (size_t value = 0; value < mask; ++value) {",
@@ -205,6 +134,27 @@ C = [
             "                    claims_.push_back({first, group, 0, dim});",
             "                    claims_.push_back({first, group + 1, 0, dim});",
         ),
+    ),
+    *of(
+        "_native/updates.h",
+        f"{STEP} {FUZZ}",
+        (
+            "        if (job->frozen && job->frozen[row])\n            continue;\n        float* p = job->table",
+            "        float* p = job->table",
+        ),
+        (
+            "            if (job->owes && job->last[row] && job->last[row] < job->now - 1)",
+            "            if (job->owes && job->last[row] && job->last[row] < job->now - 2)",
+        ),
+        ("            job->last[row] = job->now;\n        }", "        }"),
+        ("        value = value > clip ? clip : value;", ""),
+        ("        out[d - begin] = value < -clip ? -clip : value;", "        out[d - begin] = value;"),
+        ("            value += l2 * p[d];", "            value += l2;"),
+        ("            const float largest = v > s2[d] ? v : s2[d];", "            const float largest = v;"),
+        ("            const float u = size > decayed ? size : decayed;", "            const float u = size;"),
+        ("            s1[d] = b1 * s1[d] + c1 * (u * u);", "            s1[d] = b1 * s1[d] + c1 * u;"),
+        ("                p[d] += b1 * v - rate * g[d];", "                p[d] += v;"),
+        ("        *s += squares / (float)(dim > 0 ? dim : 1);", "        *s += squares;"),
     ),
     *of(
         "_native/updates.h",
@@ -234,110 +184,6 @@ C = [
             "                fe_pay_row(job, p, s, job->last[row], job->now);",
         ),
         (" || !FE_TAKE(job->last + row, from, job->now))", ")"),
-    ),
-    *of(
-        "_native/losses.h",
-        LOSSES,
-        ("share * (float)(2.0 / (double)dim);", "(float)(2.0 / (double)dim);       "),
-    ),
-    *of(
-        "_native/pool.hpp",
-        POOL,
-        ("        if (!working(word))\n            return;\n", "        return;\n"),
-        (
-            "        pthread_sigmask(SIG_SETMASK, &most, &before);",
-            "        pthread_sigmask(SIG_SETMASK, nullptr, &before);",
-        ),
-        ("        return !job.cancelled.load(std::memory_order_relaxed);", "        return true;"),
-    ),
-    *of(
-        "_native/buffers.hpp",
-        "tests/ops/test_buffers.py tests/ops/test_memory.py",
-        ("    return (bytes + step - 1) / step * step;", "    return bytes / step * step;"),
-        ("            if (blocks_[k].size == size) {", "            if (blocks_[k].size <= size) {"),
-        ("        if (block.size > limit_) {", "        if (false) {"),
-        ("        kept_ += block.size;\n        shrink_to(limit_);", "        kept_ += block.size;"),
-    ),
-    *of(
-        "_native/mapped.hpp",
-        MAPPED,
-        ("    slot->start.store(0);\n    if (slot->lost", "    if (slot->lost"),
-        ("        if (slot->lost.load() && from < slot->end.load() && slot", "        if (slot->lost.load() && slot"),
-    ),
-    *of(
-        "_native/gather.pxi",
-        OPS,
-        ("rows, job.mask + start if job.mask else NULL, &bad_bits,", "rows, job.mask, &bad_bits,"),
-        ("    if mask is None:\n        job.copy_narrow", "    if True:\n        job.copy_narrow"),
-        ("    if mask_out is not None and out is not None and _overlap(rows, mask):", "    if False:"),
-        (
-            "    if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask",
-            "    if False and (mask",
-        ),
-        ("(job.count + job.claim - 1) // job.claim, work", "max(job.count // job.claim, <ptrdiff_t>1), work"),
-    ),
-    *of(
-        "_native/mask.pxi",
-        "tests/ops/test_mask.py tests/ops/test_threads.py",
-        ("min(claim, job.count - start), job.padding_id", "claim, job.padding_id"),
-    ),
-    *of(
-        "_native/bag.pxi",
-        BAG,
-        ("            stop = min(end, chunk_end)\n", "            stop = chunk_end\n"),
-        (" if numbers[k] >= 0 else job.zeros", ""),
-        ("        tally.kept = part.tally.kept + k", "        tally.kept = k"),
-    ),
-    *of("_native/bag.pxi", MAPPED, ("    _whole(weights)\n", "")),
-    *of(
-        "_native/grad.pxi",
-        GRAD,
-        ("                job.groups.add(rows[k], start + k)", "                job.groups.add(rows[k], k)"),
-        ("        if settled < count:", "        if False:"),
-        ('    _check.apart("values", grads, table=table)\n', ""),
-        ("            rows[group] = groups.row(groups.start(group))", "            rows[group] = groups.row(group)"),
-    ),
-    *of(
-        "_native/optimizer.pxi",
-        f"{STEP} tests/reliability/test_versions.py",
-        ("        if rows[k] <= before:", "        if rows[k] < before:"),
-        ("    return copy if before < num_rows else None", "    return copy if before <= num_rows else None"),
-        ("    return copy if before < num_rows", "    return indices if before < num_rows"),
-        ("begin, min(begin + job.claim, job.step.count))", "begin, begin + job.claim)"),
-        (
-            "    _updates().settle_listed(&job.step, rows, settled)",
-            "    _updates().settle_listed(&job.step, rows, count)",
-        ),
-    ),
-    *of(
-        "_native/losses.pxi",
-        LOSSES,
-        ("min((block + 1) * job.claim, job.rows)):", "(block + 1) * job.claim):"),
-    ),
-    *of(
-        "_native/guard.pxi",
-        VERSIONS,
-        ("                ids = np.PyArray_NewCopy(<np.ndarray>ids, np.NPY_CORDER)", "                pass"),
-        ("        if guard.claimed and not nested:\n            return False", "        pass"),
-    ),
-    *of(
-        "_native/arguments.pxi",
-        f"{OPS} tests/ops/test_buffers.py",
-        (
-            "    return a_start < b_start + np.PyArray_NBYTES(b) and b_start < a_start + np.PyArray_NBYTES(a)",
-            "    return a_start == b_start",
-        ),
-        ("        if np.PyArray_DIMS(<np.ndarray>out)[k] != np.PyArray_DIMS(ids)[k]:", "        if False:"),
-        (
-            "    rule.has_padding = lowest <= padding_id < lowest + span",
-            "    rule.has_padding = lowest <= padding_id <= lowest + span",
-        ),
-        ("    np.set_array_base(array, lease)\n", ""),
-    ),
-    *of(
-        "_native/threads.pxi",
-        POOL,
-        ("    return 0 if finished else -1", "    return 0"),
     ),
     *of(
         "_native/reader.hpp",
@@ -376,6 +222,140 @@ C = [
         ("first == 0xed ? 0x9f : first == 0xf4", "first == 0xf4"),
     ),
     *of(
+        "_native/gather.pxi",
+        OPS,
+        ("            job.bad.report(start + settled, bad_bits)", "            job.bad.report(start, bad_bits)"),
+    ),
+    *of(
+        "_native/gather.pxi",
+        OPS,
+        ("rows, job.mask + start if job.mask else NULL, &bad_bits,", "rows, job.mask, &bad_bits,"),
+        ("    if mask is None:\n        job.copy_narrow", "    if True:\n        job.copy_narrow"),
+        ("    if mask_out is not None and out is not None and _overlap(rows, mask):", "    if False:"),
+        (
+            "    if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask",
+            "    if False and (mask",
+        ),
+        ("(job.count + job.claim - 1) // job.claim, work", "max(job.count // job.claim, <ptrdiff_t>1), work"),
+    ),
+    *of("_native/gather.pxi", MAPPED, ("    _whole(table)\n", "")),
+    *of(
+        "_native/mask.pxi",
+        "tests/ops/test_mask.py tests/ops/test_threads.py",
+        ("min(claim, job.count - start), job.padding_id", "claim, job.padding_id"),
+    ),
+    *of(
+        "_native/bag.pxi",
+        BAG,
+        ("    if tally.kept == 0 or job.reduce == 0 or job.reduce == 2:", "    if job.reduce == 0 or job.reduce == 2:"),
+        (
+            "    divide_row(acc, sqrtf(divisor) if job.reduce == 3 else divisor, 0, job.dim)",
+            "    divide_row(acc, divisor, 0, job.dim)",
+        ),
+        ("                tally.weight += weights[k] * weights[k]", "                tally.weight += weights[k]"),
+    ),
+    *of(
+        "_native/bag.pxi",
+        BAG,
+        ("            stop = min(end, chunk_end)\n", "            stop = chunk_end\n"),
+        (" if numbers[k] >= 0 else job.zeros", ""),
+        ("        tally.kept = part.tally.kept + k", "        tally.kept = k"),
+    ),
+    *of("_native/bag.pxi", MAPPED, ("    _whole(weights)\n", "")),
+    *of(
+        "_native/grad.pxi",
+        GRAD,
+        ("                job.groups.add(rows[k], start + k)", "                job.groups.add(rows[k], k)"),
+        ("        if settled < count:", "        if False:"),
+        ('    _check.apart("values", grads, table=table)\n', ""),
+        ("            rows[group] = groups.row(groups.start(group))", "            rows[group] = groups.row(group)"),
+    ),
+    *of(
+        "_native/optimizer.pxi",
+        f"{STEP} tests/reliability/test_versions.py",
+        ("        if rows[k] <= before:", "        if rows[k] < before:"),
+        ("    return copy if before < num_rows else None", "    return copy if before <= num_rows else None"),
+        ("    return copy if before < num_rows", "    return indices if before < num_rows"),
+        ("begin, min(begin + job.claim, job.step.count))", "begin, begin + job.claim)"),
+        (
+            "    _updates().settle_listed(&job.step, rows, settled)",
+            "    _updates().settle_listed(&job.step, rows, count)",
+        ),
+    ),
+    *of(
+        "_native/arguments.pxi",
+        f"{OPS} tests/ops/test_buffers.py",
+        (
+            "    return a_start < b_start + np.PyArray_NBYTES(b) and b_start < a_start + np.PyArray_NBYTES(a)",
+            "    return a_start == b_start",
+        ),
+        ("        if np.PyArray_DIMS(<np.ndarray>out)[k] != np.PyArray_DIMS(ids)[k]:", "        if False:"),
+        (
+            "    rule.has_padding = lowest <= padding_id < lowest + span",
+            "    rule.has_padding = lowest <= padding_id <= lowest + span",
+        ),
+        ("    np.set_array_base(array, lease)\n", ""),
+    ),
+    *of(
+        "_native/losses.h",
+        LOSSES,
+        ("share * (float)(2.0 / (double)dim);", "(float)(2.0 / (double)dim);       "),
+    ),
+    *of(
+        "_native/losses.pxi",
+        LOSSES,
+        ("min((block + 1) * job.claim, job.rows)):", "(block + 1) * job.claim):"),
+    ),
+    *of(
+        "_native/threads.pxi",
+        POOL,
+        ("    return 0 if finished else -1", "    return 0"),
+    ),
+    *of(
+        "_native/pool.hpp",
+        POOL,
+        (
+            "        return next.fetch_add(1, std::memory_order_relaxed);",
+            "        return next.fetch_add(2, std::memory_order_relaxed);",
+        ),
+        ("                job->cancelled.store(true, std::memory_order_relaxed);", ";"),
+        ("[] { instance() = new Pool; });", "[] {});"),
+    ),
+    *of(
+        "_native/pool.hpp",
+        POOL,
+        ("        if (!working(word))\n            return;\n", "        return;\n"),
+        (
+            "        pthread_sigmask(SIG_SETMASK, &most, &before);",
+            "        pthread_sigmask(SIG_SETMASK, nullptr, &before);",
+        ),
+        ("        return !job.cancelled.load(std::memory_order_relaxed);", "        return true;"),
+    ),
+    *of(
+        "_native/buffers.hpp",
+        "tests/ops/test_buffers.py",
+        ("    return (bytes + step - 1) / step * step;", "    return bytes / step * step;"),
+        ("            if (blocks_[k].size == size) {", "            if (blocks_[k].size <= size) {"),
+        ("        if (block.size > limit_) {", "        if (false) {"),
+        ("        kept_ += block.size;\n        shrink_to(limit_);", "        kept_ += block.size;"),
+    ),
+    *of(
+        "_native/mapped.hpp",
+        MAPPED,
+        ("        if (!slot->lost.exchange(true))\n            lost_count().fetch_add(1);", "        lost_count();"),
+        (
+            "        if (start == 0 || address < start || address >= end)",
+            "        if (start == 0 || address > start || address >= end)",
+        ),
+        ("    previous() = now;", "    previous() = {};"),
+    ),
+    *of(
+        "_native/mapped.hpp",
+        MAPPED,
+        ("    slot->start.store(0);\n    if (slot->lost", "    if (slot->lost"),
+        ("        if (slot->lost.load() && from < slot->end.load() && slot", "        if (slot->lost.load() && slot"),
+    ),
+    *of(
         "_native/keys.hpp",
         KEYS,
         ("    if (first < 0 || last < first || last > keys.size)", "    if (first < 0 || last < first)"),
@@ -385,5 +365,24 @@ C = [
         "_native/sequences.hpp",
         "tests/keras/test_pad_sequences.py",
         ("            if (!known || !fits<T>(value)) {", "            if (!fits<T>(value)) {"),
+    ),
+    *of(
+        "_native/guard.pxi",
+        VERSIONS,
+        (
+            "        if guard.owner != 0 and (hold.kind != READ or guard.writing):\n            return False",
+            "        pass",
+        ),
+        ("        if hold.kind == WRITE and guard.readers > 0:\n            return False", "        pass"),
+        ("                debtor.settle(ids)", "                pass"),
+        ("        if self.owner == 0 and self.queued == 0:", "        if True:"),
+        ("    if wanted:\n        _hand_out()", "    if wanted:\n        pass"),
+        ("        guard.readers = _own_reads(guard, held())", "        pass"),
+    ),
+    *of(
+        "_native/guard.pxi",
+        VERSIONS,
+        ("                ids = np.PyArray_NewCopy(<np.ndarray>ids, np.NPY_CORDER)", "                pass"),
+        ("        if guard.claimed and not nested:\n            return False", "        pass"),
     ),
 ]

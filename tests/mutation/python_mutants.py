@@ -189,7 +189,7 @@ PYTHON = [
             "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, False)",
         ),
     ),
-    *of("io/keys.py", "tests/vectors/test_mapped_memory.py", ("                release(part)", "                pass")),
+    *of("io/keys.py", KEYS, ("                release(part)", "                pass")),
     *of(
         "io/manifest.py",
         DIRECTORY,
