@@ -112,6 +112,21 @@ print(refused(lambda: list(flat_chunks(mapped, 500))))
 
 
 @posix
+def test_truncated_weights_and_gradients_are_an_error(tmp_path: Path) -> None:
+    code = """
+from fastembed import embedding_grad
+table = np.ones((20_000, 2), np.float32)
+weights = open_npy(fresh("weights.npy", np.ones((1, 20_000), np.float32)))
+os.truncate(os.path.join(folder, "weights.npy"), 5000)
+print(refused(lambda: embedding_bag(table, ids[None], weights=weights, reduce="sum")))
+grads = open_npy(fresh("grads.npy", table))
+os.truncate(os.path.join(folder, "grads.npy"), 5000)
+print(refused(lambda: embedding_grad(ids, grads, 20_000)))
+"""
+    assert_clean(run_python(PRELUDE + code, str(tmp_path)), "True\n" * 2)
+
+
+@posix
 def test_truncation_during_a_gather_is_an_error_and_the_process_lives(tmp_path: Path) -> None:
     code = """
 seen = 0
