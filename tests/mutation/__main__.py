@@ -91,7 +91,7 @@ def _try_programs(file: str, place: Path) -> str:
     for name, calls in PROGRAMS.items():
         if not _holds(place / name, file, place):
             continue
-        flags = ["-std=c++17", "-O0", "-ffp-contract=off", "-I", str(place / NATIVE), "-o", str(place / "program")]
+        flags = ["-std=c++17", "-pthread", "-O0", "-ffp-contract=off", "-I", str(place / NATIVE), "-o", str(place / "program")]
         if _run(["g++", *flags, str(place / name)], place, 300) != 0:
             return "does not compile"
         if _run([str(place / "program"), calls], place, 60) != 0:

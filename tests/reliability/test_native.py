@@ -44,7 +44,7 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
 
 def built(folder: Path, *flags: str) -> Path:
     program = folder / "fuzz"
-    command = ["g++", "-std=c++17", "-ffp-contract=off", *WARNINGS, *flags, "-I", str(NATIVE)]
+    command = ["g++", "-std=c++17", "-pthread", "-ffp-contract=off", *WARNINGS, *flags, "-I", str(NATIVE)]
     subprocess.run([*command, "-o", str(program), str(HERE / "fuzz.cpp")], check=True)
     return program
 
