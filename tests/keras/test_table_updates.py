@@ -322,6 +322,39 @@ def test_constraints_hold_every_row(name: str, constraint: Any, dim: int) -> Non
     np.testing.assert_allclose(weight.value, exact.table, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("make_one", [constraints.UnitNorm, lambda axis: constraints.MaxNorm(0.05, axis=axis)])
+def test_constraints_leave_rows_and_columns_of_zeros(make_one: Any, axis: int) -> None:
+    table = start(30, 5)
+    table[4], table[:, 2] = 0, 0
+    weight = Weight("w", table, constraint=make_one(axis=axis))
+    slices = ops.IndexedSlices(np.full((1, 5), 0.5, np.float32), np.array([7]), (30, 5))
+    slices.values[:, 2] = 0
+    make("sgd", {}).apply_gradients([(slices, weight)])
+    assert not weight.value[4].any()
+    assert not weight.value[:, 2].any()
+    assert np.isfinite(weight.value).all()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamax"])
+def test_a_weight_that_is_named_twice_moves_twice(name: str) -> None:
+    kwargs = {"momentum": 0.5} if name == "sgd" else {}
+    one, two = Weight("w", start(8, 3)), Weight("w", start(8, 3))
+    together, apart = make(name, kwargs), make(name, kwargs)
+    rng = np.random.default_rng(9)
+    first, *others = (gradient(rng, np.array(ids), 8, 3) for ids in ([3], [0, 1], [1, 2]))
+    for optimizer, weight in ((together, one), (apart, two)):
+        optimizer.apply_gradients([(first, weight)])
+    together.apply_gradients([(slices, one) for slices in others])
+    for slices in others:
+        apart.apply_gradients([(slices, two)])
+        apart.iterations = 1    # it was one step
+    one.settle()
+    two.settle()
+    np.testing.assert_array_equal(one.value, two.value)
+    assert (one.value[3] != start(8, 3)[3]).all()
+
+
 # ── frozen rows ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -91,8 +91,8 @@ def _try_programs(file: str, place: Path) -> str:
     for name, calls in PROGRAMS.items():
         if not _holds(place / name, file, place):
             continue
-        flags = ["-std=c++17", "-pthread", "-O0", "-ffp-contract=off", "-I", str(place / NATIVE), "-o", str(place / "program")]
-        if _run(["g++", *flags, str(place / name)], place, 300) != 0:
+        command = ["g++", "-std=c++17", "-pthread", "-O0", "-ffp-contract=off", "-I", str(place / NATIVE)]
+        if _run([*command, "-o", str(place / "program"), str(place / name)], place, 300) != 0:
             return "does not compile"
         if _run([str(place / "program"), calls], place, 60) != 0:
             return name
