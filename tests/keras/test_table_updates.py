@@ -355,6 +355,20 @@ def test_a_weight_that_is_named_twice_moves_twice(name: str) -> None:
     assert (one.value[3] != start(8, 3)[3]).all()
 
 
+def test_build_pays_what_rows_owe_to_the_state_that_goes() -> None:
+    table = start(8, 3)
+    weight = Weight("w", table.copy())
+    optimizer, exact = make("sgd", {"momentum": 0.9}), Dense("sgd", table, momentum=0.9)
+    rng = np.random.default_rng(10)
+    for ids in ([3], [0], [1]):
+        slices = gradient(rng, np.array(ids), 8, 3)
+        optimizer.apply_gradients([(slices, weight)])
+        exact.step(slices.to_dense())
+    optimizer.build([weight])
+    assert weight.debtor is None
+    np.testing.assert_allclose(weight.value, exact.table, rtol=1e-5, atol=1e-7)
+
+
 # ── frozen rows ──────────────────────────────────────────────────────────────────────────────────
 
 
