@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fastembed.io.atomic import check_path, replacing
+from fastembed.io.atomic import check_path, replacing, sync_folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, links and signals")
 
@@ -243,3 +243,21 @@ def test_replacing_full_disk_leaves_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", _FULL_DISK, str(tmp_path / "a.bin")], capture_output=True, text=True, check=True
     )
     assert done.stdout == "True []\n"
+
+
+@posix
+def test_sync_folder_lets_pass_only_that_a_folder_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_with(number: int) -> None:
+        def fsync(fd: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    for number in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+        fail_with(number)
+        sync_folder(str(tmp_path))
+    fail_with(errno.EIO)
+    with pytest.raises(OSError, match=re.escape(os.strerror(errno.EIO))):
+        sync_folder(str(tmp_path))

@@ -159,6 +159,23 @@ def test_write_directory_follows_a_link(saved: Path, tmp_path: Path) -> None:
     assert open_directory(saved).keys == ["a"]
 
 
+def test_write_directory_puts_a_new_one_in_place_by_one_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = []
+
+    def rename(source: str, destination: str) -> None:
+        renamed.append((sorted(os.listdir(source)), os.listdir(tmp_path), destination))
+        real(source, destination)
+        renamed.append((os.listdir(tmp_path),))
+
+    real = os.rename
+    monkeypatch.setattr(os, "rename", rename)
+    write_directory(tmp_path / "v", table_of(5), PackedKeys.from_strings(WORDS))
+    (whole, before, destination), (after,) = renamed
+    assert (whole, destination, after) == (PLAIN, str(tmp_path / "v"), ["v"])
+    assert len(before) == 1
+    assert before[0].startswith("v.tmp-")
+
+
 def test_write_directory_into_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "v").mkdir()
     write_directory(tmp_path / "v", table_of(1), PackedKeys.from_strings(["a"]))

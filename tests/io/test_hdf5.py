@@ -293,3 +293,61 @@ def test_chunks_that_do_not_fit_are_refused(chunk: tuple[int, ...]) -> None:
         _hdf5_chunks.find((4,), np.dtype("<f4"), chunk, (), [])
     *shape, item = chunk
     assert str(caught.value) == f"chunks of shape {tuple(shape)} and {item} bytes do not fit shape (4,) of float32."
+
+
+def test_place_of_values_outside_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+    data = path.read_bytes()
+    claim = struct.pack("<QQ", data.index(VALUES.tobytes()), VALUES.nbytes)
+    assert data.count(claim) == 1
+    end = len(data) - VALUES.nbytes
+    for address in (end, end + 1, len(data), 2**64 - VALUES.nbytes):
+        path.write_bytes(data.replace(claim, struct.pack("<QQ", address, VALUES.nbytes)))
+        dataset = opened(path).dataset("x")
+        if address == end:
+            assert dataset.place == end
+            continue
+        with pytest.raises(FormatError, match=f"/x: 48 bytes from byte {address} on lie outside the {len(data)} bytes"):
+            _ = dataset.place
+
+
+@pytest.mark.parametrize("values", [np.arange(11, dtype=np.int32), np.array([b"ab"] * 11)], ids=["numbers", "strings"])
+def test_attribute_of_more_values_than_there_are_is_refused(tmp_path: Path, values: Any) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["many"] = values
+    data = path.read_bytes()
+    claim = struct.pack("<QQ", 11, 11)  # the most there may be, too
+    assert data.count(claim) == 1
+    path.write_bytes(data.replace(claim, struct.pack("<QQ", 1100, 1100)))
+    with pytest.raises(FormatError, match="the attribute 'many' says that it has 1100 values, which it has not"):
+        opened(path).attribute("many")
+
+
+@pytest.mark.parametrize("chunk", [(0, 2, 4), (3, 0, 4), (3, 2, 8), (3, 2, 2), (3, 2, 0)])
+def test_chunks_that_do_not_fit_the_shape_are_refused(tmp_path: Path, chunk: tuple[int, ...]) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=VALUES, chunks=(3, 2))
+    data = path.read_bytes()
+    claim = struct.pack("<III", 3, 2, 4)
+    assert data.count(claim) == 1
+    path.write_bytes(data.replace(claim, struct.pack("<III", *chunk)))
+    dataset = opened(path).dataset("x")
+    with pytest.raises(FormatError, match=r"/x: chunks of shape .* do not fit shape \(6, 2\) of float32"):
+        dataset.read()
+
+
+def test_header_that_goes_on_in_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+    start = len(path.read_bytes())
+    nothing = struct.pack("<HHB3x", 0, 65528, 0) + bytes(65528)
+    size = 24 + 16 * len(nothing)
+    again = struct.pack("<HHB3xQQ", 16, 16, 0, start + 16, size)  # the block that it stands in
+    path.write_bytes(path.read_bytes() + struct.pack("<BxHxxxxI4x", 1, 60_000, size) + again + 16 * nothing)
+    with pytest.raises(FormatError, match="the structure leads in circles"):
+        opened(path).file.header(start)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fastembed._native import keys as native
 from fastembed.io import FormatError
+from fastembed.io import keys as keys_module
 from fastembed.io.keys import PackedKeys
 
 WORDS = ["the", "", "naïve", "日本語", "New York", "\n", "\0", "a" * 1000, "🙂", "the "]
@@ -266,3 +267,15 @@ def test_build_index_refuses_what_does_not_fit() -> None:
         assert str(caught.value) == text
     with pytest.raises(ValueError, match="one number more"):
         native.Finder(blob, np.zeros(0, np.int64), np.zeros(1, np.uint64), 0)
+
+
+def test_the_first_lookups_give_pages_back_and_later_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[int] = []
+    monkeypatch.setattr(keys_module, "release", lambda part: released.append(id(part)))
+    keys = PackedKeys.from_strings(["a", "b"])
+    parts = {id(part) for part in (keys.hash_index, keys.offsets, keys.blob)}
+    keys.find("b")
+    assert set(released) == parts
+    for _ in range(2 * keys_module.FRUGAL_LOOKUPS):
+        keys.find("a")
+    assert len(released) == 3 * keys_module.FRUGAL_LOOKUPS

@@ -60,7 +60,8 @@ def test_read_table_asks_which(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{path}: holds 2 tables; pass `name`, one of them: 'x' (2, 3) float32, 'y' (2, 3) float64."
     )
-    np.savez(path, x=TABLE, z=np.arange(3))
+    np.savez(path, x=TABLE, z=np.arange(3), bias=np.zeros(3), cube=np.zeros((1, 2, 3)))
+    assert list_tables(path) == {"x": ((2, 3), "float32")}
     np.testing.assert_array_equal(read_table(path), TABLE)
 
 

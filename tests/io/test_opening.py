@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fastembed import num_threads
 from fastembed.io import FormatError
+from fastembed.io.blocks import BLOCK
 from fastembed.io.opening import Stream
 from fastembed.io.word_vectors import read_vectors
 
@@ -210,3 +212,25 @@ def test_stream_says_what_it_consumed(tmp_path: Path) -> None:
         assert stream.readinto(memoryview(buffer)) == len(CONTENT)
         assert stream.consumed() == stream.size
         assert bytes(buffer[:-1]) == CONTENT
+
+
+def test_damage_behind_the_first_block_is_refused_on_any_thread(tmp_path: Path) -> None:
+    words, rows = random_text(1, 60_000, 8)
+    content = text_of(words, rows)
+    assert len(content) > BLOCK
+    path = tmp_path / "words.gz"
+    path.write_bytes(gzip.compress(content, 1)[:-200])
+    for threads in (1, 2):
+        with num_threads(threads):
+            assert "the compressed data is damaged or cut off" in error_of(path)
+
+
+def test_readinto_goes_on_after_short_reads() -> None:
+    class Slow(io.BytesIO):
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            return super().readinto(buffer[:3])
+
+    content = memoryview(bytearray(20))
+    assert Stream._fill(Slow(b"0123456789"), content[:7]) == 7
+    assert Stream._fill(Slow(b"0123456789"), content) == 10
+    assert bytes(content[:10]) == b"0123456789"

@@ -149,6 +149,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         content({"t": tensor()}, b"", 1000),
         "byte 0: the header takes 1000 bytes, 65 follow: the file is truncated.",
     ),
+    "header one byte past the end": (
+        content({"t": tensor()}, b"", 66),
+        "byte 0: the header takes 66 bytes, 65 follow: the file is truncated.",
+    ),
     "header of 2**64": (
         b"\xff" * 8 + b"{}",
         "byte 0: the header takes 18446744073709551615 bytes, 2 follow: the file is truncated.",

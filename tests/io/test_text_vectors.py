@@ -422,3 +422,9 @@ def test_read_vectors_tells_how_far_it_is(tmp_path: Path) -> None:
     path.write_bytes(GOOD)
     read_vectors(path, tell=lambda done, total: steps.append((done, total)))
     assert steps == [(len(GOOD), len(GOOD))]
+
+
+def test_text_with_header_is_no_binary_for_a_word_of_another_encoding(tmp_path: Path) -> None:
+    content = b"2 8\na 1 1 1 1 1 1 1 1\nn\xe4h 2 2 2 2 2 2 2 2\n"
+    loaded = read(tmp_path, content, errors="replace")
+    same(loaded, ["a", "n\ufffdh"], [[1] * 8, [2] * 8])

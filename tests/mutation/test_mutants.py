@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .mutants import PYTHON, C
+from .c_mutants import C
+from .python_mutants import PYTHON
 
 SOURCE = Path(__file__).parents[2] / "src" / "fastembed"
 

@@ -507,3 +507,26 @@ def test_whole_ids_takes_every_whole_number_that_floats_hold() -> None:
         assert ids.dtype == np.int64
         assert ids.tolist() == [[0, 0, 1, -1], [largest, -largest, largest - 1, 3]]
     assert _check.whole_ids(np.empty((0, 2))).shape == (0, 2)
+
+
+def test_ids_past_64_bits_leave_the_first_bad_one_first() -> None:
+    table = np.eye(6, 2, dtype=np.float32)
+    for ids in ([5, 6, 2**70], [5, 6, -(2**70)]):
+        with pytest.raises(IndexError, match=r"indices\[1\] = 6 is not in \[0, 6\)"):
+            gather(table, ids)
+
+
+@pytest.mark.parametrize(("padding", "other"), [(2**63 - 1, 2**70), (-(2**63), -(2**70))])
+def test_ids_past_64_bits_are_not_taken_for_padding_at_their_end(padding: int, other: int) -> None:
+    table = np.arange(1, 13, dtype=np.float32).reshape(6, 2)
+    rows, mask = gather_with_mask(table, [other, padding, 1], padding_id=padding, mode="clip")
+    assert mask.tolist() == [True, False, True]
+    assert rows.tolist() == [table[-1 if other > 0 else 0].tolist(), [0, 0], table[1].tolist()]
+
+
+def test_id_past_64_bits_that_wraps_to_the_padding_id_is_none() -> None:
+    table = np.arange(1, 13, dtype=np.float32).reshape(6, 2)
+    assert 2**70 % 6 == 4
+    rows, mask = gather_with_mask(table, [2**70, 4], padding_id=4, mode="wrap")
+    assert mask.tolist() == [True, False]
+    assert rows.tolist() == [table[4].tolist()] * 2

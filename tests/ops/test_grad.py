@@ -257,3 +257,21 @@ def test_grad_equals_reference_on_random_ids(data: st.DataObject) -> None:
     grads = normal(len(ids), dim, seed=data.draw(st.integers(0, 99)))
     expected = _reference.embedding_grad(ids, grads, num_rows, padding_id=padding_id)
     assert_same(ops.embedding_grad(ids, grads, num_rows, padding_id=padding_id), expected)
+
+
+def test_to_dense_adds_up_indices_that_occur_twice() -> None:
+    slices = ops.IndexedSlices(np.array([[1, 2], [3, 4], [5, 6]], np.float32), np.array([2, 0, 2]), (3, 2))
+    assert slices.to_dense().tolist() == [[3, 4], [0, 0], [6, 8]]
+
+
+def test_grad_refuses_more_ids_than_a_pair_of_row_and_position_has_bits_for() -> None:
+    ids = 2**62 - 8 + np.arange(8)
+    assert ops.embedding_grad(ids[4:], np.ones((4, 1), np.float32), 2**62).indices.tolist() == ids[4:].tolist()
+    with pytest.raises(RuntimeError, match="too many ids for a table of so many rows: pass fewer at a time"):
+        ops.embedding_grad(ids, np.ones((8, 1), np.float32), 2**62)
+
+
+@pytest.mark.parametrize("dim", [1, 5, 16, 17, 40])
+def test_a_sum_begins_with_zero_even_of_one_negative_zero(dim: int) -> None:
+    grads = np.full((3, dim), -0.0, np.float32)
+    assert not np.signbit(ops.embedding_grad([0, 1, 4], grads, 6).values).any()

@@ -354,10 +354,14 @@ void what_is_lost_reads_as_zeros() {
 
 }  // namespace
 
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return no_memory ? nullptr : std::malloc(size); }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, size_t) noexcept { std::free(place); }
-void* operator new(size_t size) {
+// never inlined: gcc would take std::free for a mistake behind a new that it does not see through
+#define REPLACED __attribute__((noinline))
+REPLACED void* operator new(size_t size, const std::nothrow_t&) noexcept {
+    return no_memory ? nullptr : std::malloc(size);
+}
+REPLACED void operator delete(void* place) noexcept { std::free(place); }
+REPLACED void operator delete(void* place, size_t) noexcept { std::free(place); }
+REPLACED void* operator new(size_t size) {
     if (void* place = std::malloc(size ? size : 1))
         return place;
     throw std::bad_alloc();

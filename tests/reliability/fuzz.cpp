@@ -1,6 +1,7 @@
 // Random calls of the kernels' C and C++ parts, each against a plain loop, for AddressSanitizer and
 // UndefinedBehaviorSanitizer: every array is a heap block of exactly its size. `fuzz CALLS [SEED]`.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "groups.hpp"
@@ -360,8 +362,63 @@ void settle() {
         check(std::fabs(static_cast<double>(table[k]) - expected[k]) < 1e-4, "what a row owes");
 }
 
+// The smallest of the positions reported, in whatever order, with its bits.
+void report() {
+    ids::BadId bad;
+    check(!bad.found(), "no bad id");
+    ptrdiff_t smallest = PTRDIFF_MAX;
+    uint64_t bits = 0;
+    for (ptrdiff_t k = 1 + below(5); k > 0; --k) {
+        const ptrdiff_t position = below(100);
+        const uint64_t of_it = static_cast<uint64_t>(position) * 3;
+        bad.report(position, of_it);
+        if (position < smallest) {
+            smallest = position;
+            bits = of_it;
+        }
+        check(bad.found() && bad.position() == smallest && bad.bits() == bits, "the first bad id");
+    }
+}
+
+// Ids that another thread rewrites meanwhile, from 1 to 120 and back: each is read once, so that no row is past the
+// table of 100, the mask tells of the id that was looked up, and a refused one was bad.
+void race(long calls) {
+    const ptrdiff_t num_rows = 100, count = ids::BLOCK;
+    Array<int32_t> raced(count);
+    Array<float> table(200 * 2), out(count * 2);
+    std::fill(table.get(), table.get() + num_rows * 2, 1.0f);
+    Array<ptrdiff_t> rows(count);
+    Array<uint8_t> mask(count);
+    std::atomic<bool> done{false};
+    std::thread writer([&] {
+        for (long sweep = 0; !done.load(); ++sweep)     // each id for a moment, or all of them for a while
+            for (ptrdiff_t k = 0; k < count; ++k)
+                for (int32_t id : {sweep % 4 == 1 ? 1 : 120, sweep % 4 == 0 ? 120 : 1})
+                    __atomic_store_n(&raced[k], id, __ATOMIC_RELAXED);
+    });
+    uint64_t bits = 0;
+    bool zeros = false;
+    for (long call = 0; call < calls; ++call) {
+        const bool masked = call % 2;
+        const ids::Rule zero = {num_rows, ids::ZERO, masked, 120}, raise = {num_rows, ids::RAISE, false, 0};
+        ids::load<int32_t>(raced.get(), count, zero, rows.get(), masked ? mask.get() : nullptr, &bits, &zeros);
+        for (ptrdiff_t k = 0; k < count; ++k) {
+            check(rows[k] < num_rows, "a raced row");
+            check(!masked || (rows[k] == ids::ZEROS) == !mask[k], "a raced mask");
+        }
+        const ptrdiff_t settled = ids::load<int32_t>(raced.get(), count, raise, rows.get(), nullptr, &bits, &zeros);
+        check(settled == count || bits == 120, "the value of a raced bad id");
+        for (int again = 0; again < 8; ++again) {
+            const ptrdiff_t copied = ids::copy_narrow<int32_t, 2>(raced.get(), count, num_rows, table.get(), out.get());
+            check(std::count(out.get(), out.get() + copied * 2, 1.0f) == copied * 2, "a raced narrow row");
+        }
+    }
+    done.store(true);
+    writer.join();
+}
+
 void one_call() {
-    switch (below(12)) {
+    switch (below(13)) {
     case 0: look_up<int8_t>(); break;
     case 1: look_up<uint8_t>(); break;
     case 2: look_up<int16_t>(); break;
@@ -373,6 +430,7 @@ void one_call() {
     case 8: pool_bag(); break;
     case 9: group(); break;
     case 10: optimize(); break;
+    case 11: report(); break;
     default: settle();
     }
 }
@@ -383,6 +441,7 @@ int main(int count, char** arguments) {
     const long calls = count > 1 ? std::atol(arguments[1]) : 100000;
     state = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
     const auto began = std::chrono::steady_clock::now();
+    race(10000);
     for (long call = 0; call < calls; ++call)
         one_call();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

@@ -112,6 +112,27 @@ print(refused(lambda: list(flat_chunks(mapped, 500))))
 
 
 @posix
+@pytest.mark.parametrize("way", ["open_npy", "np.load"])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_truncated_weights_and_gradients_are_an_error(tmp_path: Path, way: str, dtype: str) -> None:
+    code = """
+from fastembed import embedding_bag_grad, embedding_grad
+table = np.ones((20_000, 2), np.float32)
+def cut(name, shape):
+    path = fresh(name, np.ones(shape, sys.argv[3]))
+    array = open_npy(path) if sys.argv[2] == "open_npy" else np.load(path, mmap_mode="r")
+    os.truncate(path, 5000)
+    return array
+weights = cut("weights.npy", (1, 20_000))
+print(refused(lambda: embedding_bag(table, ids[None], weights=weights, reduce="sum")))
+first, second = (cut(name, (20_000, 2)) for name in ("1.npy", "2.npy"))
+print(refused(lambda: embedding_grad(ids, first, 20_000)))
+print(refused(lambda: embedding_bag_grad(ids[:, None], second, 20_000, reduce="sum")))
+"""
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 3)
+
+
+@posix
 def test_truncation_during_a_gather_is_an_error_and_the_process_lives(tmp_path: Path) -> None:
     code = """
 seen = 0

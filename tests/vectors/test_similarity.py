@@ -282,3 +282,20 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 def test_most_similar_feels_ctrl_c() -> None:
     assert_clean(run_python(INTERRUPTED), "True True\n")
+
+
+def test_rows_that_float32_products_cannot_tell_apart_come_in_their_order() -> None:
+    rng = np.random.default_rng(2)
+    base = rng.standard_normal(300)
+    table = (base + 1e-6 * rng.standard_normal((3000, 300))).astype(np.float32)
+    vectors = KeyedVectors(table, [str(row) for row in range(3000)])
+    assert vectors.most_similar(base, topn=5) == [(str(row), 1.0) for row in range(5)]
+
+
+def test_rows_without_a_direction_come_last_among_those_asked_for() -> None:
+    table = np.eye(8, dtype=np.float32)
+    table[[1, 4, 6]] = 0
+    vectors = KeyedVectors(table, [str(row) for row in range(8)])
+    found = vectors.most_similar(table[5], topn=10, clip_start=3, clip_end=7)
+    assert [key for key, _ in found] == ["5", "3", "4", "6"]
+    assert np.isnan([score for _, score in found[2:]]).all()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastembed._native import kernels
 from fastembed.ops import _check
 
 
@@ -195,7 +196,10 @@ def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None
         raise TypeError(f"`weights` must be floats of the shape of `ids`. Received: dtype {array.dtype}.")
     if array.shape != shape:
         raise ValueError(f"`weights` must have the shape of `ids`, {shape}. Received: {array.shape}.")
-    return np.ascontiguousarray(array, dtype=np.float32).view(np.ndarray)
+    _check.watch(weights)
+    exact = np.ascontiguousarray(array, dtype=np.float32).view(np.ndarray)
+    kernels.check_whole(array)
+    return exact
 
 
 def _weight_parts(weights: Any, sizes: list[int]) -> Any:

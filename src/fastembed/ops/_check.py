@@ -168,7 +168,10 @@ def grads(name: str, grads: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
         raise TypeError(f"`{name}` must be floats of shape {_and_dim(shape)}. Received: dtype {array.dtype}.")
     if array.ndim != len(shape) + 1 or array.shape[:-1] != shape:
         raise ValueError(f"`{name}` must have shape {_and_dim(shape)}. Received: {array.shape}.")
-    return np.require(array, np.float32, ["C", "A"]).view(np.ndarray)
+    watch(grads)
+    exact = np.require(array, np.float32, ["C", "A"]).view(np.ndarray)
+    kernels.check_whole(array)
+    return exact
 
 
 def _and_dim(shape: tuple[int, ...]) -> str:
