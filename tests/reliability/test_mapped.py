@@ -116,7 +116,7 @@ print(refused(lambda: list(flat_chunks(mapped, 500))))
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
 def test_truncated_weights_and_gradients_are_an_error(tmp_path: Path, way: str, dtype: str) -> None:
     code = """
-from fastembed import embedding_bag_grad, embedding_grad
+from fastembed import embedding_bag_grad, embedding_grad, scatter_add
 table = np.ones((20_000, 2), np.float32)
 def cut(name, shape):
     path = fresh(name, np.ones(shape, sys.argv[3]))
@@ -125,11 +125,12 @@ def cut(name, shape):
     return array
 weights = cut("weights.npy", (1, 20_000))
 print(refused(lambda: embedding_bag(table, ids[None], weights=weights, reduce="sum")))
-first, second = (cut(name, (20_000, 2)) for name in ("1.npy", "2.npy"))
+first, second, third = (cut(name, (20_000, 2)) for name in ("1.npy", "2.npy", "3.npy"))
 print(refused(lambda: embedding_grad(ids, first, 20_000)))
 print(refused(lambda: embedding_bag_grad(ids[:, None], second, 20_000, reduce="sum")))
+print(refused(lambda: scatter_add(table, ids, third)))
 """
-    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 3)
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 4)
 
 
 @posix

@@ -414,6 +414,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     Raises:
         IndexError: an id is outside [0, V); the table has not changed then.
         TypeError, ValueError: as `gather`; also values of another shape, or a read-only table.
+        OSError: the mapped file of `values` was cut short; rows may have been added to.
 
     Note:
         Each row is added to in float32 in the order of the ids, to the bit as `np.add.at` does, for any number of
@@ -445,3 +446,4 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     job.out = <float*>np.PyArray_DATA(<np.ndarray>table)
     job.into_table = True
     _sum_rows(&job, &groups, threads)
+    _whole(grads)
