@@ -11,6 +11,7 @@ run on this machine says why.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import re
@@ -42,6 +43,11 @@ def _tool(*names: str) -> Callable[[], str]:
 
 def _source() -> str:
     return "" if (ROOT / "src/fastembed/_native").is_dir() else "the sources are not here"
+
+
+def _keras() -> str:
+    missing = [name for name in ("keras", "jax") if importlib.util.find_spec(name) is None]
+    return ", ".join(f"no {name}" for name in missing)
 
 
 R = "FASTEMBED_RELIABILITY_SCALE"
@@ -77,14 +83,19 @@ ROWS = [
         ["tests/io/test_atomic.py", "tests/reliability/test_failures.py -k system_call",
          "tests/reliability/test_process.py -k 'kill or term'", "tests/cli/test_gather.py -k signal"],
         {R: 100}, _tool("gcc")),
-    Row(16, "hostile files", "1e7 changed files a format, 0 other exceptions", ["tests/io"], {X: 1000}),
-    Row(17, ".keras and .h5", "each known weakness a test", ["tests/io -k 'keras or hdf5 or h5'"], {}),
+    Row(16, "hostile files", "1e6 damaged files a format, 1e7 in the soak, nothing but FormatError",
+        ["tests/io", "fuzz"], {X: 100}),
+    Row(17, ".keras and .h5", "each known weakness a test",
+        ["tests/io -k 'keras or hdf5 or h5'", "tests/keras/test_saving_hostile.py"], {X: 20}),
     Row(18, "mapped file cut short", "OSError, 100 of 100", ["tests/reliability/test_mapped.py"], {R: 5}),
     Row(19, "no memory", "every allocation failed once", ["tests/reliability/test_failures.py -k allocation"], {},
         _tool("gcc")),
     Row(20, "leaks", "< 1 MB per 1e6 calls", ["tests/ops/test_memory.py", "tests/ops/test_buffers.py"], {}),
     Row(21, "tests that do not bite", ">= 95 % of C and 90 % of Python mutants die", ["mutation"], {}, _source),
     Row(22, "untested branches", "100 % of the kernels', 95 % of the loaders'", ["coverage"], {}, _source),
+    Row(23, "memory errors", "no report of Valgrind names our modules", ["valgrind"], {}, _tool("valgrind")),
+    Row(24, "valid ids beside Keras 3", "rows, masks, outputs, configs equal", ["tests/peers/test_keras3.py"], {X: 10},
+        _keras),
 ]  # fmt: skip
 
 
@@ -98,12 +109,18 @@ def run(row: Row, soak: bool, scale: float) -> tuple[bool, str]:
         return _last_line([sys.executable, "-m", "tests.mutation", "--sample", str(sample)])
     if row.tests == ["coverage"]:
         return True, "not run: there is no command for it yet"
+    if row.tests == ["valgrind"]:
+        return _last_line(["bash", ".ci/valgrind", sys.executable])
     environment = dict(os.environ)
     if soak:
         for name, times in row.soak.items():
             environment[name] = f"{max(times * scale, 1):g}" if name == R else str(max(round(times * scale), 1))
     passed, words = 0, []
     for tests in row.tests:
+        if tests == "fuzz":
+            good, line = _fuzz(max(300, round(1e7 * scale)) if soak else 300)
+            words += [line] if good else [f"FAILED {line}"]
+            continue
         paths, _, choice = tests.partition(" -k ")
         command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:cacheprovider"]
         command += ["--timeout", "36000", *paths.split(), *(["-k", choice.strip("'")] if choice else [])]
@@ -117,8 +134,17 @@ def run(row: Row, soak: bool, scale: float) -> tuple[bool, str]:
             words = words or [done.stdout[-300:] + done.stderr[-300:]]
     factors = ", ".join(f"x{times * scale:g}" for times in row.soak.values()) if soak else ""
     text = f"{passed} tests{' at ' if factors else ''}{factors}"
-    bad = [word for word in words if "no such tests" not in word]
+    bad = [word for word in words if "no such tests" not in word and not word.endswith("inputs refused or read")]
     return not bad, "; ".join([text, *words])
+
+
+def _fuzz(runs: int) -> tuple[bool, str]:
+    """Damaged files of every format, so many of each."""
+    command = [sys.executable, "-m", "tests.fuzz", "--runs", str(runs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return False, done.stderr[-300:]
+    return True, f"{len(done.stdout.splitlines())} formats, each {runs:,} inputs refused or read"
 
 
 def _last_line(command: Sequence[str]) -> tuple[bool, str]:
