@@ -1,0 +1,1 @@
+"""Damaged files for every loader: `python -m tests.fuzz`."""
