@@ -36,7 +36,7 @@ public:
         position_bits_ = bits_of(static_cast<uint64_t>(count > 0 ? count - 1 : 0));
         row_bits_ = bits_of(static_cast<uint64_t>(num_rows > 0 ? num_rows - 1 : 0));
         if (position_bits_ + row_bits_ > 64)
-            throw std::length_error("too many ids for a table of so many rows: pass fewer at a time.");
+            throw std::invalid_argument("too many ids for a table of so many rows: pass fewer at a time.");
         for (auto* room : {&pairs_, &spare_})
             room->reset(new uint64_t[static_cast<size_t>(count)]);
         passes_ = (row_bits_ + DIGIT - 1) / DIGIT;
