@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from fastembed._meter import Progress
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
-from fastembed.io.detect import DIRECTORY, SAFETENSORS, STATIC, WORDS, detect
+from fastembed.io.detect import DIRECTORY, NPZ, SAFETENSORS, STATIC, WORDS, detect
 from fastembed.ops import _check
 
 if TYPE_CHECKING:
@@ -94,7 +94,16 @@ def load_vectors(
         raise ValueError(f"`errors` must be one of {', '.join(map(repr, _ERRORS))}. Received: {errors!r}.")
     if np.dtype(dtype) != np.float32:
         raise ValueError(f"`dtype` must be 'float32', which is what tables are. Received: {dtype!r}.")
+    if verbose not in (True, False, "auto"):
+        raise ValueError(f"`verbose` must be True, False or 'auto'. Received: {verbose!r}.")
+    if limit is not None:
+        limit = _check.integer("limit", limit)
+        if limit < 1:
+            raise ValueError(f"`limit` must be at least 1, or None for all rows. Received: {limit}.")
+    wanted = _words(vocab)
     kind = detect(path) if format == "auto" or os.path.isdir(shown) else WORDS
+    if kind == NPZ and name is not None and not name.endswith(".npy"):
+        kind = WORDS  # in a zip that holds arrays too
     if kind != WORDS:
         return _open(path, shown, kind, name, mmap, limit is not None or vocab is not None)
     if mmap:
@@ -102,15 +111,9 @@ def load_vectors(
             f"`mmap=True` needs a file that holds the table as it is in memory, which files of word vectors do not. "
             f"Convert it once: load_vectors({shown!r}).save(folder); KeyedVectors.load(folder) is mapped."
         )
-    if verbose not in (True, False, "auto"):
-        raise ValueError(f"`verbose` must be True, False or 'auto'. Received: {verbose!r}.")
-    if limit is not None:
-        limit = _check.integer("limit", limit)
-        if limit < 1:
-            raise ValueError(f"`limit` must be at least 1, or None for all rows. Received: {limit}.")
     with _Bar(None if verbose == "auto" else bool(verbose)) as bar:
         loaded = read_vectors(
-            path, name=name, format=format, limit=limit, vocab=_words(vocab), errors=errors, tell=bar.tell
+            path, name=name, format=format, limit=limit, vocab=wanted, errors=errors, tell=bar.tell
         )
     if loaded.report.wanted is not None and verbose:
         print(f"found {len(loaded.keys):,} of {loaded.report.wanted:,} words", file=sys.stderr)

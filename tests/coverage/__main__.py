@@ -63,7 +63,7 @@ exclude_also = uncounted:
 
 
 def _prepare(place: Path) -> None:
-    skip = shutil.ignore_patterns(".git", "__pycache__", "build", "*.so", "results")
+    skip = shutil.ignore_patterns(".git", ".venv", "__pycache__", "build", "*.so", "results")
     made = shutil.ignore_patterns("*.cpp")  # by Cython, without the lines' numbers
 
     def left_out(folder: str, names: list[str]) -> set[str]:

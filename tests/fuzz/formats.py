@@ -19,7 +19,7 @@ import numpy as np
 
 import fastembed
 from fastembed import Embedding, KeyedVectors
-from fastembed.io import FormatError, blocks, npz, open_npy, safetensors, static_embedding
+from fastembed.io import FormatError, npz, open_npy, safetensors, static_embedding
 from fastembed.io.directory import open_directory, verify
 from fastembed.io.directory_writer import write_directory
 from fastembed.io.keras_tables import KerasFile
@@ -287,8 +287,6 @@ FORMATS = {
     "hdf5": Format(_hdf5_seeds, _read_keras, _file),
     "keras": Format(_keras_seeds, _read_keras, _file),
 }
-# Blocks of 4 MiB, of which no file here fills a thousandth, would be what is measured.
-blocks.BLOCK = 2**16
 
 
 def is_refusal(error: Exception, path: Path) -> bool:

@@ -23,6 +23,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from .cases import SAVES
+from .test_process import LONG
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -48,6 +51,10 @@ def _source() -> str:
 
 def _branches() -> str:
     return _source() or _tool("gcc", "g++", "gcov")() or ("" if find_spec("coverage") else "no coverage.py")
+
+
+def _valgrind() -> str:
+    return _tool("valgrind")() or ("" if (ROOT / ".ci").is_dir() else "the scripts of .ci are not here")
 
 
 def _keras() -> str:
@@ -86,13 +93,13 @@ ROWS = [
         ["tests/ops/test_process.py -k 'exit or interpreter'"], {X: 50}),
     Row(12, "Ctrl-C", "KeyboardInterrupt in 0.2 s, 100 of 100",
         ["tests/ops/test_process.py -k interrupt", "tests/reliability/test_process.py"], {R: 8},
-        says=lambda scale: f"{scale(R) * 2:,.0f} interrupts of each of 9 calls"),
+        says=lambda scale: f"{scale(R) * 2:,.0f} interrupts of each of {len(LONG)} calls"),
     Row(13, "many callers", "threads <= callers + cores", ["tests/ops/test_threads.py"], {}),
     Row(14, "process state", "importing changes nothing", ["tests/ops/test_process.py -k import"], {}),
     Row(15, "crash or full disk in a save", "1000 kill -9, 0 corrupt; every call failed once",
         ["tests/io/test_atomic.py", "tests/reliability/test_failures.py -k system_call",
          "tests/reliability/test_process.py -k 'kill or term'", "tests/cli/test_gather.py -k signal"],
-        {R: 100}, _tool("gcc"), lambda scale: f"{scale(R) * 5:,.0f} kills of each of 2 saves"),
+        {R: 100}, _tool("gcc"), lambda scale: f"{scale(R) * 5:,.0f} kills of each of {len(SAVES)} saves"),
     Row(16, "hostile files", "1e6 damaged files a format, 1e7 in the soak, nothing but FormatError",
         ["tests/io", "fuzz"], {X: 100}),
     Row(17, ".keras and .h5", "each known weakness a test",
@@ -104,7 +111,7 @@ ROWS = [
     Row(20, "leaks", "< 1 MB per 1e6 calls", ["tests/ops/test_memory.py", "tests/ops/test_buffers.py"], {}),
     Row(21, "tests that do not bite", ">= 95 % of C and 90 % of Python mutants die", ["mutation"], {}, _source),
     Row(22, "untested branches", "100 % of the kernels', 95 % of the loaders'", ["coverage"], {}, _branches),
-    Row(23, "memory errors", "no report of Valgrind names our modules", ["valgrind"], {}, _tool("valgrind")),
+    Row(23, "memory errors", "no report of Valgrind names our modules", ["valgrind"], {}, _valgrind),
     Row(24, "valid ids beside Keras 3", "rows, masks, outputs, configs equal", ["tests/peers/test_keras3.py"], {X: 10},
         _keras),
 ]  # fmt: skip

@@ -128,9 +128,23 @@ print(refused(lambda: embedding_bag(table, ids[None], weights=weights, reduce="s
 first, second, third = (cut(name, (20_000, 2)) for name in ("1.npy", "2.npy", "3.npy"))
 print(refused(lambda: embedding_grad(ids, first, 20_000)))
 print(refused(lambda: embedding_bag_grad(ids[:, None], second, 20_000, reduce="sum")))
+rows = np.ones((1, 2), np.float32)
+print(refused(lambda: embedding_bag_grad(ids[None], rows, 20_000, weights=cut("w.npy", (1, 20_000)), reduce="sum")))
 print(refused(lambda: scatter_add(table, ids, third)))
 """
-    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 4)
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 5)
+
+
+@posix
+def test_truncated_table_that_is_added_to_is_an_error(tmp_path: Path) -> None:
+    code = """
+from fastembed import scatter_add
+path = fresh()
+table = np.load(path, mmap_mode="r+")
+os.truncate(path, 5000)
+print(refused(lambda: scatter_add(table, ids, np.ones((20_000, 64), np.float32))))
+"""
+    assert_clean(run_python(PRELUDE + code, str(tmp_path)), "True\n")
 
 
 @posix

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,32 @@ def test_load_vectors_is_interrupted_at_once(tmp_path: Path, packed: bool) -> No
     path = tmp_path / "vectors"
     path.write_bytes(gzip.compress(content, 1) if packed else content)
     assert_clean(run_python(INTERRUPTED, str(path)), "True 10\n")
+
+
+def test_load_vectors_reads_words_beside_arrays_in_a_zip(tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("glove.txt", "the 0.5 1\nof 2 3\n")
+        np.save(tmp_path / "x.npy", np.ones((2, 2), np.float32))
+        archive.write(tmp_path / "x.npy", "x.npy")
+    loaded = fastembed.load_vectors(path, name="glove.txt", verbose=False)
+    assert list(loaded.index_to_key) == ["the", "of"]
+    assert np.array_equal(loaded.vectors, np.array([[0.5, 1], [2, 3]], np.float32))
+    for name in (None, "x.npy"):
+        with pytest.raises(FormatError) as caught:
+            fastembed.load_vectors(path, name=name)
+        assert str(caught.value) == f"{path}: holds tables and no words (npz)."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"verbose": "x"}, "`verbose` must be True, False or 'auto'. Received: 'x'."),
+        ({"limit": -4}, "`limit` must be at least 1, or None for all rows. Received: -4."),
+    ],
+)
+def test_load_vectors_checks_what_it_does_not_need(tmp_path: Path, arguments: dict[str, Any], text: str) -> None:
+    KeyedVectors(np.ones((1, 2), np.float32), ["a"]).save(tmp_path / "v")
+    with pytest.raises(ValueError, match="must be") as caught:
+        fastembed.load_vectors(tmp_path / "v", **arguments)
+    assert str(caught.value) == text

@@ -246,7 +246,7 @@ def embedding_grad(ids, output_grad, num_rows, *, padding_id=None, num_threads=N
 
     Raises:
         IndexError: an id is outside [0, V) and not `padding_id`.
-        TypeError, ValueError: as `gather`; also an `output_grad` that is no array of floats of that shape.
+        TypeError, ValueError, OSError: as `gather`; also an `output_grad` that is no array of floats of that shape.
 
     Note:
         The ids are copied once and checked before anything is summed, so that no id makes this read outside the arrays.
@@ -341,7 +341,8 @@ def embedding_bag_grad(
         (1 / divisor) * gradient over its occurrences, in float32 in the order of the ids.
 
     Raises:
-        IndexError, TypeError, ValueError: as `embedding_bag` and `embedding_grad`; also reduce="max" without `table`.
+        IndexError, TypeError, ValueError, OSError: as `embedding_bag` and `embedding_grad`; also a ValueError for
+            reduce="max" without `table`.
     """
     from fastembed.ops import _bags, _check
     cdef object number = REDUCTIONS.get(reduce) if isinstance(reduce, str) else None
@@ -391,7 +392,9 @@ def embedding_bag_grad(
         job.weights = <const float*>np.PyArray_DATA(<np.ndarray>weights)
     if which is not None:
         job.which = <const ptrdiff_t*>np.PyArray_DATA(<np.ndarray>which)
-    return _summed(&job, &groups, grads, rows, bag_count, threads)
+    slices = _summed(&job, &groups, grads, rows, bag_count, threads)
+    _whole(weights)
+    return slices
 
 
 def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
@@ -414,7 +417,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     Raises:
         IndexError: an id is outside [0, V); the table has not changed then.
         TypeError, ValueError: as `gather`; also values of another shape, or a read-only table.
-        OSError: the mapped file of `values` was cut short; rows may have been added to.
+        OSError: the mapped file of `values` or `table` was cut short; rows may have been added to.
 
     Note:
         Each row is added to in float32 in the order of the ids, to the bit as `np.add.at` does, for any number of
@@ -447,3 +450,4 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     job.into_table = True
     _sum_rows(&job, &groups, threads)
     _whole(grads)
+    _whole(table)
