@@ -38,7 +38,9 @@ def test_headers_compile_without_a_warning(tmp_path: Path, header: str, compiler
         # what a header offers and this file does not use is no mistake
         flags = [*WARNINGS, "-Wno-unused-function", "-Wno-unused-const-variable", "-I", str(NATIVE)]
         flags += ["-isystem", sysconfig.get_path("include"), "-isystem", np.get_include()]
-        command = [compiler, "-x", language, standard, "-O1", *flags, "-c", str(source), "-o", str(tmp_path / "o")]
+        # clang says all it has to say without making code, which takes a minute for all headers
+        output = ["-fsyntax-only"] if compiler == "clang" else ["-O1", "-c", "-o", str(tmp_path / "o")]
+        command = [compiler, "-x", language, standard, *flags, *output, str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 
