@@ -350,6 +350,7 @@ layer = Embedding(200_000, 16, weights=[np.ones((200_000, 16), np.float32)])
 layer.build(None)
 ids = np.arange(0, 200_000, 7)
 def right(): return len(np.unique(layer(ids))) == 1
+right()  # np.unique imports a module the first time: a child forked in the middle of that would wait for it for ever
 """
 
 
