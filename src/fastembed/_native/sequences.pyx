@@ -97,3 +97,53 @@ def fill_rows(
         else:
             write.repeat(np.PyArray_DATA(padding), width, <void*>row)
             slow(position, sequence)
+
+
+def join(tuple parts not None):
+    """The items of sequences one after the other, (N,), and how many each has, intp (B,).
+
+    None where NumPy must judge them: sequences are exact 1-D arrays of one integer dtype, contiguous and native, or
+    lists and tuples of int within 64 bits, which become int64; and there is at least one item.
+    """
+    cdef np.npy_intp count = len(parts)
+    cdef np.npy_intp total = 0
+    cdef np.npy_intp length
+    cdef Py_ssize_t position
+    cdef bint of_arrays = count > 0 and np.PyArray_CheckExact(parts[0])
+    cdef int type_number = np.PyArray_TYPE(<np.ndarray>parts[0]) if of_arrays else np.NPY_INT64
+    cdef np.ndarray lengths = np.PyArray_EMPTY(1, &count, np.NPY_INTP, 0)
+    cdef np.npy_intp* sizes = <np.npy_intp*>np.PyArray_DATA(lengths)
+    cdef Writer write = writer(c"i", 8)
+    cdef object part
+    cdef np.ndarray flat
+    cdef char* cells
+    if not np.PyTypeNum_ISINTEGER(type_number):
+        return None
+    for position in range(count):
+        part = parts[position]
+        if of_arrays:
+            if not (
+                np.PyArray_CheckExact(part) and np.PyArray_NDIM(<np.ndarray>part) == 1
+                and np.PyArray_TYPE(<np.ndarray>part) == type_number and np.PyArray_ISCARRAY_RO(<np.ndarray>part)
+            ):
+                return None
+            length = np.PyArray_DIMS(<np.ndarray>part)[0]
+        elif type(part) is list or type(part) is tuple:
+            length = PySequence_Fast_GET_SIZE(part)
+        else:
+            return None
+        sizes[position] = length
+        total += length
+    if total == 0:
+        return None
+    flat = np.PyArray_EMPTY(1, &total, type_number, 0)
+    cells = np.PyArray_BYTES(flat)
+    for position in range(count):
+        part = parts[position]
+        length = sizes[position]
+        if of_arrays:
+            memcpy(cells, np.PyArray_DATA(<np.ndarray>part), length * np.PyArray_ITEMSIZE(flat))
+        elif PySequence_Fast_GET_SIZE(part) != length or not write.items(PySequence_Fast_ITEMS(part), length, cells):
+            return None
+        cells += length * np.PyArray_ITEMSIZE(flat)
+    return flat, lengths

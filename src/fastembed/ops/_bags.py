@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastembed._native import kernels
+from fastembed._native import kernels, sequences
 from fastembed.ops import _check
 
 
@@ -39,13 +39,21 @@ def bags(
         raise ValueError("`offsets` and `lengths` say the same thing: pass one of them.")
     # the caller's own arrays: what is made of them below may be a copy
     _check.apart("out", out, ids=ids, weights=weights, offsets=offsets, lengths=lengths)
-    parts = None if offsets is not None or lengths is not None else _ragged(ids)
+    parts = joined = None
+    if offsets is None and lengths is None and isinstance(ids, (list, tuple)):
+        joined = sequences.join(tuple(ids))
+        if joined is not None and isinstance(ids[0], (list, tuple)) and (joined[1] == joined[1][0]).all():
+            ids, joined = joined[0].reshape(len(ids), -1), None
+        else:
+            parts = ids if joined is not None else _ragged(ids)
     if parts is not None:
         if out is not None:
             for part in parts:
                 _check.apart("out", out, ids=part)
-        starts = _starts_of_lengths(np.array([len(part) for part in parts], np.intp))
-        flat, padding_id = _check.ids(_joined("ids", parts, "iuO"), num_rows, mode, padding_id, wording(starts))
+        if joined is None:
+            joined = _joined("ids", parts, "iuO"), np.array([len(part) for part in parts], np.intp)
+        starts = _starts_of_lengths(joined[1])
+        flat, padding_id = _check.ids(joined[0], num_rows, mode, padding_id, wording(starts))
         if flat.ndim != 1:
             raise ValueError(f"`ids` must be an array or a list of 1-D bags. Received: a list of {flat.ndim}-D bags.")
         if weights is not None:
@@ -89,10 +97,8 @@ def wording(starts: NDArray[np.intp] | None) -> Callable[[int, int, Sequence[int
     return bad_id
 
 
-def _ragged(ids: Any) -> Sequence[Any] | None:
-    """The sequences of a list of bags; None when it is an array, a nested list of equal lengths or a flat one."""
-    if not isinstance(ids, (list, tuple)):
-        return None
+def _ragged(ids: Sequence[Any]) -> Sequence[Any] | None:
+    """The sequences of a list of bags; None when it is a nested list of equal lengths or a flat one."""
     try:
         if any(np.ndim(part) == 0 for part in ids[:1]):
             return None
