@@ -21,7 +21,6 @@ import numpy as np
 
 from fastembed import optimizers
 from fastembed.layers import Embedding
-from fastembed.layers.weights import Weight
 from fastembed.models import Sequential
 from fastembed.ops import embedding_grad, set_num_threads
 
@@ -86,8 +85,9 @@ def speed() -> None:
 
 
 def steps(name: str, optimizer_name: str, batches: list[np.ndarray], rows: np.ndarray) -> None:
-    """The table's part of a training step: rows out, gradient in, update."""
-    weight = Weight("table", np.full((V, D), 0.01, np.float32))
+    """The table's part of a training step: what rows owe paid, gradient in, update. The gather is left out of both."""
+    layer = Embedding.holding(np.full((V, D), 0.01, np.float32))
+    weight = layer.weights[0]
     optimizer = optimizers.get(optimizer_name)
     turn = {"ours": 0, "torch": 0}
 
@@ -95,7 +95,7 @@ def steps(name: str, optimizer_name: str, batches: list[np.ndarray], rows: np.nd
         ids = batches[turn["ours"] % len(batches)]
         turn["ours"] += 1
         weight.settle(ids)
-        optimizer.apply_gradients([(embedding_grad(ids, rows, V), weight)])
+        optimizer.apply_gradients([(layer.gradient(ids, rows, deferred=True), layer)])
 
     contestants = {"fastembed": ours}
     if torch is not None and optimizer_name != "rmsprop":

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native.kernels import embedding_bag_row_sums
 from .layers import Embedding, GlobalAveragePooling1D, GlobalMaxPooling1D, Layer, Step, Weight
 from .layers.embedding import exact_ids
 from .layers.weights import reading
-from .ops import embedding_bag, embedding_bag_grad
+from .ops import embedding_bag
 
 
 def pairs(layers: Sequence[Layer]) -> Iterator[Any]:
@@ -74,7 +75,7 @@ class Pooled:
         if self._shares(ids, step):
             step.add_gradient(self.embedding._table, self._apart(ids, output_gradient))
             return
-        slices = embedding_bag_grad(
+        sums = embedding_bag_row_sums(
             ids,
             np.ascontiguousarray(output_gradient),
             self.embedding.input_dim,
@@ -82,7 +83,7 @@ class Pooled:
             padding_id=self._padding_id,
             table=self.embedding._table if self.reduce == "max" else None,
         )
-        step.add_gradient(self.embedding._table, slices)
+        step.add_gradient(self.embedding._table, sums)
 
     @property
     def _padding_id(self) -> int | None:

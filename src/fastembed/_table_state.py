@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from . import constraints, regularizers
 from ._history import LIMIT, Coming, Debt, History
 from ._native import kernels
+from ._native.kernels import RowSums
 from .ops import IndexedSlices, embedding_grad
 
 _NO_NORM = (0, 0.0, 0.0, 0.0)
@@ -61,7 +62,8 @@ class TableState:
         self._last: NDArray[np.int32] | None = None
         self._history: History | None = None
         self._zeros = np.zeros(self._dim, np.float32)
-        self._plain: tuple[IndexedSlices, StepNumbers] | None = None  # SGD's last step, instead of a velocity
+        # SGD's last step, instead of a velocity
+        self._plain: tuple[IndexedSlices | RowSums, StepNumbers] | None = None
         self._non_negative = False
         self._held = False  # whether no value is negative, where there is that constraint
         self._frozen: NDArray[np.bool_] | None = None
@@ -69,6 +71,8 @@ class TableState:
     def __getstate__(self) -> dict[str, Any]:
         with self._settling():
             self.settle()
+            if self._plain is not None:
+                self._last_slices()
             own = {name: copy.deepcopy(getattr(self, name)) for name in ("_state", "_last", "_history")}
         return self.__dict__ | own
 
@@ -77,17 +81,24 @@ class TableState:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
-    def fit(self, gradient: Any) -> Any:
+    def fit(self, gradient: Any, summed: bool) -> Any:
         """The gradient, when it fits the weight: rising rows in memory that no one else has, or a whole array.
+
+        RowSums stay what they are, unless they are to be `summed`, or more than the step itself needs the sums.
 
         Raises:
             ValueError: if its shape is another one.
             IndexError: if an index is outside the table.
         """
         weight = self.weight
-        shape = tuple(gradient.dense_shape) if isinstance(gradient, IndexedSlices) else np.shape(gradient)
+        slices = isinstance(gradient, (IndexedSlices, RowSums))
+        shape = tuple(gradient.dense_shape) if slices else np.shape(gradient)
         if shape != weight.shape:
             raise ValueError(f"The gradient of {weight.name} must have shape {weight.shape}. Received: shape {shape}.")
+        if isinstance(gradient, RowSums):
+            if not summed and weight.frozen is None and weight.regularizer is None:
+                return gradient
+            gradient = gradient.summed()
         if not isinstance(gradient, IndexedSlices):
             return np.require(gradient, np.float32, ["C", "A"])
         values, indices = gradient.values, np.asarray(gradient.indices)
@@ -155,7 +166,7 @@ class TableState:
     def prepare(self, gradient: Any, step: StepNumbers, debt: Debt) -> Prepared:
         """Do all that may fail of a step with a gradient that `fit` gave; the weight and its state stay as they are."""
         gradient, l1, l2 = self.penalised(gradient)
-        sparse = isinstance(gradient, IndexedSlices)
+        sparse = not isinstance(gradient, np.ndarray)
         norm, after = self._constraint()
         every_row = bool(l1 or l2 or norm[0] or after is not None)
         if self.lazy:
@@ -178,11 +189,10 @@ class TableState:
         if self._non_negative or (history is not None and debt.moves and sparse and not every_row):
             self._owe()
         numbers = np.array([step.numbers], np.float32) if history is None else history.numbers
-        rows, values = (gradient.indices, gradient.values) if sparse else (None, gradient)
         arrays = self._arrays(rule, numbers, coming)
         sums = (None, None) if coming is None else (coming.sums, coming.gains)
         update = kernels.prepare_update(
-            *(*arrays, rows, values, every_row, l1, l2, step.scale, step.clip, norm, *sums)
+            *(*arrays, gradient, every_row, l1, l2, step.scale, step.clip, norm, *sums)
         )
         return Prepared(update, coming, plain, after)
 
@@ -207,7 +217,7 @@ class TableState:
         if self._state is None:
             state = np.zeros((self._rows, self._states, self._width), np.float32)
             if self._plain is not None:
-                state[self._plain[0].indices, 0] = self._velocity()
+                state[self._last_slices().indices, 0] = self._velocity()
             self._state, self._plain = state, None
         return self._state
 
@@ -336,7 +346,7 @@ class TableState:
                 return [self._state[:, row].reshape(shape).copy() for row in range(self._states)]
             arrays = [np.zeros(shape, np.float32) for _ in range(self._states)]
             if self._plain is not None:
-                arrays[0][self._plain[0].indices] = self._velocity().reshape(-1, *shape[1:])
+                arrays[0][self._last_slices().indices] = self._velocity().reshape(-1, *shape[1:])
             return arrays
 
     def set_arrays(self, arrays: Any) -> None:
@@ -351,10 +361,18 @@ class TableState:
                 self._last[:] = 1
                 self._start_clock(self._history.debt)
 
+    def _last_slices(self) -> IndexedSlices:
+        assert self._plain is not None
+        gradient, step = self._plain
+        if isinstance(gradient, RowSums):
+            gradient = gradient.summed()
+            self._plain = gradient, step
+        return gradient
+
     def _velocity(self) -> NDArray[np.float32]:
         """What SGD without momentum has as velocity: its last move."""
         assert self._plain is not None
-        (values, _, _), step = self._plain
+        values, step = self._last_slices().values, self._plain[1]
         g = values.reshape(len(values), self._dim) * np.float32(step.scale)
         velocity: NDArray[np.float32] = np.clip(g, np.float32(-step.clip), np.float32(step.clip))
         velocity *= np.float32(-step.numbers[0])

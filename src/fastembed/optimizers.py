@@ -86,15 +86,16 @@ class Optimizer:
         """Take one step: change weights in place by their gradients.
 
         Args:
-            grads_and_weights: pairs of a gradient, an array of the weight's shape or `IndexedSlices`, and a `Weight`,
-                or a built `Embedding` for its table. Penalties' gradients are added, then all are clipped, and each
-                weight's constraint is applied to its new value.
+            grads_and_weights: pairs of a gradient (an array of the weight's shape, `IndexedSlices`, or what
+                `Embedding.gradient` gives) and a `Weight`, or a built `Embedding` for its table. Penalties' gradients
+                are added, then all are clipped, and each weight's constraint is applied to its new value.
 
         Raises:
             ValueError: if a gradient does not fit its weight; no weight has changed then.
         """
         pairs = [(gradient, self._state(_weight(weight))) for gradient, weight in grads_and_weights]
-        pairs = [(state.fit(gradient), state) for gradient, state in pairs]
+        clips_norm = self.clipnorm is not None and self.clipnorm > 0
+        pairs = [(state.fit(gradient, clips_norm), state) for gradient, state in pairs]
         clip = self.clipvalue if self.clipvalue is not None and self.clipvalue > 0 else math.inf
         with writing([state.weight for _, state in pairs]):
             numbers = self._numbers()

@@ -63,7 +63,9 @@ class Fuzzer:
             if isinstance(error, Finding) or not is_refusal(error, path):
                 raise
             self.refused += 1
-            words = re.sub(r"'.*?'|\".*?\"|[\d,.]+|\(.*\)", "", str(error))[:80]
+            # the folder's name is another each time; were it among the words, so were the inputs of one seed
+            words = str(error).replace(str(self.folder), "")
+            words = re.sub(r"'.*?'|\".*?\"|[\d,.]+|\(.*\)", "", words)[:80]
             if words not in self.words:
                 self.words.add(words)
                 return True

@@ -93,7 +93,12 @@ def _tensor(dtype: str, shape: Sequence[int], start: int, stop: int) -> dict[str
 def _safetensors_seeds(folder: Path) -> list[bytes]:
     two = {"__metadata__": {"a": "b"}, "x": _tensor("F32", (4, 3), 0, 48), "y": _tensor("BF16", (3, 2), 48, 60)}
     one = {"embeddings": _tensor("F16", (4, 3), 0, 24), "m": _tensor("I64", (2,), 24, 40)}
-    return [_safetensors_of(two, bytes(60)), _safetensors_of(one, TABLE.astype(np.float16).tobytes() + bytes(16))]
+    much = {"x": _tensor("F32", (32, 4), 0, 512)}  # most of its damage is to numbers, and is read
+    return [
+        _safetensors_of(two, bytes(60)),
+        _safetensors_of(one, TABLE.astype(np.float16).tobytes() + bytes(16)),
+        _safetensors_of(much, bytes(range(256)) * 2),
+    ]
 
 
 def _read_safetensors(path: Path, way: int) -> object:

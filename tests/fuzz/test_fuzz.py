@@ -13,7 +13,7 @@ import pytest
 from .formats import FORMATS
 
 ROOT = Path(__file__).parents[2]
-RUNS = 150 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
+RUNS = 300 * int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
 
 
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -155,6 +157,105 @@ def test_every_path_and_number_of_threads_gives_the_same_bits(name: str, kwargs:
 
     results = {train(path, threads) for path in kernels.available_paths() for threads in (1, 3)}
     assert len(results) == 1
+
+
+def many_ids(num_rows: int, count: int, kind: str) -> NDArray[np.int64]:
+    rng = np.random.default_rng(2)
+    if kind == "one":   # its sums are shared out by columns: it must be summed before the step
+        return np.full(count, 3)
+    return rng.integers(0, num_rows, count) if kind == "uniform" else np.minimum(rng.zipf(1.3, count), num_rows) - 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("num_rows", "dim", "count", "kind"),
+    [
+        (30, 5, 1, "zipf"),
+        (900, 70, 3000, "zipf"),
+        (40, 300, 9000, "one"),
+        (700, 64, 40_000, "uniform"),
+        (9, 9000, 20, "zipf"),
+    ],
+)
+@pytest.mark.parametrize(("name", "options"), [*RULES, ("rowwiseadagrad", {}), ("adam", {"lazy": True})])
+def test_sums_left_to_the_step_give_the_same_bits(
+    name: str, options: dict[str, Any], num_rows: int, dim: int, count: int, kind: str, threads: int
+) -> None:
+    ids = many_ids(num_rows, count, kind)
+    rows = np.random.default_rng(3).standard_normal((count, dim)).astype(np.float32)
+    weights = [Weight("w", start(num_rows, dim)) for _ in range(2)]
+    both = [make(name, options) for _ in range(2)]
+    with ops.num_threads(threads):
+        for t in range(3):
+            part = slice(t * count // 9, None)
+            slices = ops.embedding_grad(ids[part], rows[part], num_rows)
+            sums = kernels.embedding_row_sums(ids[part], rows[part], num_rows)
+            for weight, optimizer, gradient in zip(weights, both, (slices, sums), strict=True):
+                optimizer.apply_gradients([(gradient, weight)])
+                weight.settle(ids[::2])
+    for weight in weights:
+        weight.settle()
+    np.testing.assert_array_equal(*(weight.value for weight in weights))
+    for one, other in zip(*(optimizer.get_weights() for optimizer in both), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "kwargs"),
+    [
+        ({"clipvalue": 0.5}, {}),
+        ({"clipnorm": 0.5}, {}),
+        ({}, {"regularizer": regularizers.l1_l2()}),
+        ({}, {"constraint": constraints.NonNeg()}),
+        ({}, {"constraint": constraints.MaxNorm(0.01, axis=1)}),
+        ({}, {"frozen": np.arange(40) % 3 == 0}),
+    ],
+)
+def test_sums_left_to_the_step_are_made_where_more_needs_them(options: dict[str, Any], kwargs: dict[str, Any]) -> None:
+    ids = many_ids(40, 100, "zipf")
+    rows = np.random.default_rng(3).standard_normal((100, 6)).astype(np.float32)
+    values = []
+    for gradient in (ops.embedding_grad(ids, rows, 40), kernels.embedding_row_sums(ids, rows, 40)):
+        weight, optimizer = Weight("w", start(40, 6), **kwargs), make("adam", options)
+        for _ in range(3):
+            optimizer.apply_gradients([(gradient, weight)])
+        weight.settle()
+        values.append(weight.value)
+    np.testing.assert_array_equal(*values)
+
+
+def test_sums_left_to_the_step_go_to_no_memory() -> None:
+    ids, rows = np.arange(20_000), np.ones((20_000, 64), np.float32)
+    weight, optimizer = Weight("w", start(20_000, 64)), make("adagrad", {})
+    optimizer.apply_gradients([(kernels.embedding_row_sums(ids, rows, 20_000), weight)])
+    tracemalloc.start()
+    try:
+        optimizer.apply_gradients([(kernels.embedding_row_sums(ids, rows, 20_000), weight)])
+        assert tracemalloc.get_traced_memory()[1] < rows.nbytes / 10
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("seen", [lambda one: one, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_the_velocity_of_sums_left_to_the_step_is_the_last_move(seen: Any) -> None:
+    weight, optimizer = Weight("w", np.zeros((6, 2), np.float32)), optimizers.SGD(lr=0.5)
+    optimizer.apply_gradients([(kernels.embedding_row_sums([4, 1, 4], np.ones((3, 2)), 6), weight)])
+    velocity = seen(optimizer).get_weights()[1]
+    assert velocity[:, 0].tolist() == [0, -0.5, 0, 0, -1, 0]
+    optimizer.momentum = 0.5
+    optimizer.apply_gradients([(kernels.embedding_row_sums([0], np.zeros((1, 2)), 6), weight)])
+    weight.settle()
+    assert weight.value[:, 1].tolist() == [0, -0.75, 0, 0, -1.5, 0]
+
+
+def test_sums_left_to_the_step_must_fit_the_weight() -> None:
+    weight = Weight("w", np.zeros((6, 2), np.float32))
+    for num_rows, dim in ((5, 2), (6, 3)):
+        sums = kernels.embedding_row_sums([1], np.ones((1, dim)), num_rows)
+        text = f"The gradient of w must have shape (6, 2). Received: shape {(num_rows, dim)}."
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            optimizers.SGD().apply_gradients([(sums, weight)])
+    assert not weight.value.any()
 
 
 def test_settle_pays_rows_of_ids_alone() -> None:

@@ -111,8 +111,8 @@ C = [
         f"{GRAD} {FUZZ}",
         ("        if (position_bits_ + row_bits_ > 64)", "        if (position_bits_ + row_bits_ > 65)"),
         (
-            "            count_ += k == 0 || row(k) != row(k - 1);",
-            "            count_ += row(k) != row(k > 0 ? k - 1 : 0);",
+            "return k == 0 || row(k) != row(k - 1); }",
+            "return row(k) != row(k > 0 ? k - 1 : 0); }",
         ),
         (
             "                first = group + 1;\n                held = 0;\n                continue;",
@@ -128,14 +128,16 @@ C = [
         "_native/groups.hpp",
         f"{GRAD} {FUZZ}",
         (
-            "                for (size_t value = 0; value <= mask; ++value) {",
-            "                for (size_t value = 0; value < mask; ++value) {",
+            "digit < size_t{1} << digit_; ++digit) {",
+            "digit + 1 < size_t{1} << digit_; ++digit) {",
         ),
         ("        passes_ = (row_bits_ + DIGIT - 1) / DIGIT;", "        passes_ = row_bits_ / DIGIT;"),
         (
             "                    claims_.push_back({first, group, 0, dim});",
             "                    claims_.push_back({first, group + 1, 0, dim});",
         ),
+        ("            spread(size_);\n", ""),
+        ("                count_ += part.groups;", "                count_ = part.groups;"),
     ),
     *of(
         "_native/updates.h",
@@ -267,7 +269,8 @@ C = [
     *of(
         "_native/grad.pxi",
         GRAD,
-        ("                job.groups.add(rows[k], start + k)", "                job.groups.add(rows[k], k)"),
+        ("job.groups.add(rows[k], start + k, <int>part)", "job.groups.add(rows[k], k, <int>part)"),
+        ("            acc = out + (group - base) * job.dim", "            acc = out + group * job.dim"),
         ("        if settled < count:", "        if False:"),
         ('    _check.apart("values", grads, table=table)\n', ""),
         ("            rows[group] = groups.row(groups.start(group))", "            rows[group] = groups.row(group)"),
@@ -279,6 +282,7 @@ C = [
         ("    return copy if before < num_rows else None", "    return copy if before <= num_rows else None"),
         ("    return copy if before < num_rows", "    return indices if before < num_rows"),
         ("begin, min(begin + job.claim, job.step.count))", "begin, begin + job.claim)"),
+        ("not every_row and job.step.dim <= SUMS_FLOATS and", "not every_row and"),
         (
             "    _updates().settle_listed(&job.step, rows, settled)",
             "    _updates().settle_listed(&job.step, rows, count)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,51 @@ def test_grad_has_the_same_bits_for_any_threads_and_path(threads: int, path: str
     finally:
         kernels.use_path(None)
     assert_same(slices, _reference.embedding_grad(ids, grads, 1000))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize(("num_rows", "padding_id"), [(1, None), (40, 0), (3000, 7), (200_000, None), (2**33, 5)])
+def test_grad_of_batches_that_threads_bring_together(num_rows: int, padding_id: int | None, threads: int) -> None:
+    ids = ids_with_repeats(num_rows, 100_003)
+    grads = normal(100_003, 2)
+    slices = ops.embedding_grad(ids, grads, num_rows, padding_id=padding_id, num_threads=threads)
+    assert_same(slices, _reference.embedding_grad(ids, grads, num_rows, padding_id=padding_id))
+
+
+def test_grad_of_a_large_batch_of_padding_alone() -> None:
+    slices = ops.embedding_grad(np.zeros(50_000, int), normal(50_000, 2), 9, padding_id=0, num_threads=2)
+    assert_same(slices, (np.zeros((0, 2), np.float32), np.zeros(0, int), (9, 2)))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_grad_names_the_first_bad_id_of_a_large_batch(threads: int) -> None:
+    ids = np.zeros(100_000, int)
+    ids[[20_000, 45_000, 99_999]] = 9
+    with pytest.raises(IndexError) as error:
+        ops.embedding_grad(ids, np.ones((100_000, 1), np.float32), 9, num_threads=threads)
+    assert str(error.value) == bad_id_text((20_000,), 9, 9)
+
+
+def test_row_sums_are_the_gradient_before_it_is_summed() -> None:
+    ids = ids_with_repeats(50, (40, 7))
+    grads = normal(40, 7, 3)
+    sums = kernels.embedding_row_sums(ids, grads, 60, padding_id=2)
+    slices = ops.embedding_grad(ids, grads, 60, padding_id=2)
+    assert sums.dense_shape == (60, 3)
+    assert sums.indices.tolist() == slices.indices.tolist()
+    assert_same(sums.summed(), slices)
+    assert same_bits(sums.to_dense(), slices.to_dense())
+    grads[:] = 0    # it is read when it is summed, not before
+    assert not sums.summed().values.any()
+
+
+def test_row_sums_may_be_summed_in_several_threads_at_once() -> None:
+    ids, grads = ids_with_repeats(5000, 40_000), normal(40_000, 16)
+    sums = kernels.embedding_row_sums(ids, grads, 5000)
+    expected = ops.embedding_grad(ids, grads, 5000).values
+    with ThreadPoolExecutor(4) as pool:
+        for slices in pool.map(lambda _: sums.summed(), range(40)):
+            assert same_bits(slices.values, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

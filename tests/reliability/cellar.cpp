@@ -81,22 +81,84 @@ void too_many_pairs_are_refused() {
 int questions = 0, patience = 0;
 bool enough() { return ++questions == patience; }
 
-// Two million pairs: the sort asks while it counts and while it moves, and not again once it was told to stop.
+void sort(groups::Groups& made) {
+    while (made.begin_stage()) {
+        for (int part = 0; part < made.parts(); ++part)
+            made.work(part, enough);
+    }
+}
+
+// Two million pairs: each of the three stages that they take asks once, and leaves the rest undone where told to.
 void a_sort_stops_when_told() {
     const ptrdiff_t count = ptrdiff_t(1) << 21;
     groups::Groups made;
-    for (patience = 1; patience <= 5; ++patience) {
+    for (patience = 1; patience <= 4; ++patience) {
         made.reserve(count, 3);
         for (ptrdiff_t k = 0; k < count; ++k)
             made.add(k % 3, k);
         questions = 0;
-        made.sort(enough);
-        CHECK(questions == (patience < 5 ? patience : 4));
+        sort(made);
+        CHECK(questions == 3);
+        if (patience > 1)
+            CHECK(made.count() == (patience > 2 ? 3 : 0) && (made.start(2) == 1398102) == (patience > 3));
     }
     CHECK(made.count() == 3 && made.row(0) == 0 && made.position(1) == 3 && made.row(count - 1) == 2);
 }
 
+// Parts of any sizes, some of them without a pair: the same order and the same groups.
+void a_sort_in_parts_is_the_same() {
+    for (int parts = 1; parts <= 9; ++parts) {
+        const ptrdiff_t count = 70;
+        for (ptrdiff_t num_rows : {ptrdiff_t(1), ptrdiff_t(5), ptrdiff_t(5000), ptrdiff_t(1) << 40}) {
+            groups::Groups made, plain;
+            made.reserve(count, num_rows, parts);
+            plain.reserve(count, num_rows);
+            for (int part = 0; part < parts; ++part) {
+                for (ptrdiff_t k = made.first_of(part, parts, count); k < made.first_of(part + 1, parts, count); ++k) {
+                    if (k < 20)     // padding
+                        continue;
+                    made.add(k * k * 7919 % num_rows, k, part);
+                    plain.add(k * k * 7919 % num_rows, k);
+                }
+            }
+            sort(made);
+            sort(plain);
+            CHECK(made.parts() == parts && made.size() == 50 && plain.size() == 50 && made.count() == plain.count());
+            for (ptrdiff_t k = 0; k < 50; ++k)
+                CHECK(made.row(k) == plain.row(k) && made.position(k) == plain.position(k));
+            for (ptrdiff_t group = 0; group <= made.count(); ++group)
+                CHECK(made.start(group) == plain.start(group));
+        }
+    }
+}
+
 // ── buffers.hpp ──
+
+void scratch_of_some_size_is_kept() {
+    buffers::Cache& cache = buffers::cache();
+    cache.clear();
+    void* place = nullptr;
+    {
+        buffers::Scratch small, large;
+        CHECK(small.reserve(0) && small.reserve(100));
+        place = large.reserve(100000);
+    }
+    CHECK(cache.kept() >= 100000 && cache.kept() < 200000);
+    {
+        buffers::Scratch again;
+        CHECK(again.reserve(100000) == place && cache.kept() == 0);
+        CHECK(again.reserve(10) && cache.kept() >= 100000);
+    }
+    bool refused = false;
+    buffers::Scratch none;
+    try {
+        none.reserve(PTRDIFF_MAX);
+    } catch (const std::bad_alloc&) {
+        refused = true;
+    }
+    CHECK(refused);
+    cache.clear();
+}
 
 void blocks_are_kept_within_the_limit() {
     buffers::Cache& cache = buffers::cache();
@@ -375,6 +437,8 @@ int main() {
     no_function_for_ids_of_other_sizes();
     too_many_pairs_are_refused();
     a_sort_stops_when_told();
+    a_sort_in_parts_is_the_same();
+    scratch_of_some_size_is_kept();
     blocks_are_kept_within_the_limit();
     every_block_is_done_once();
     a_job_inside_a_job_goes_without_workers();

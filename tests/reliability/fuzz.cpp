@@ -170,16 +170,23 @@ bool never() { return false; }
 void group() {
     const ptrdiff_t num_rows = below(6) ? 1 + below(below(4) ? 20 : 100000) : 1, count = below(60);
     groups::Groups made;
-    made.reserve(count, num_rows);
+    const int parts = 1 + static_cast<int>(below(5));
+    made.reserve(count, num_rows, parts);
     std::map<ptrdiff_t, std::vector<ptrdiff_t>> expected;
+    int part = 0;
     for (ptrdiff_t k = 0; k < count; ++k) {
+        while (k >= made.first_of(part + 1, parts, count))
+            ++part;
         if (below(9) == 0)      // padding
             continue;
         const ptrdiff_t row = below(num_rows);
-        made.add(row, k);
+        made.add(row, k, part);
         expected[row].push_back(k);
     }
-    made.sort(never);
+    while (made.begin_stage()) {
+        for (part = parts; part-- > 0;)     // in any order
+            made.work(part, never);
+    }
     check(made.count() == static_cast<ptrdiff_t>(expected.size()), "number of groups");
     ptrdiff_t number = 0;
     for (const auto& one : expected) {

@@ -143,6 +143,39 @@ inline Cache& cache() {
     return *the_cache;
 }
 
+// Memory of a call's own, gone with this object: kept for a later call where page faults would cost more than the work.
+class Scratch {
+public:
+    Scratch() = default;
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() { release(); }
+
+    // Room for this many bytes, of any content; throws bad_alloc.
+    void* reserve(size_t bytes) {
+        release();
+        kept_ = bytes >= LARGE;
+        block_ = kept_ ? cache().take(bytes) : Block{std::malloc(bytes ? bytes : 1), bytes};
+        if (!block_.data)
+            throw std::bad_alloc();
+        return block_.data;
+    }
+
+private:
+    static constexpr size_t LARGE = 64 * 1024;
+
+    void release() {
+        if (block_.data && kept_)
+            cache().give(block_);
+        else
+            std::free(block_.data);
+        block_.data = nullptr;
+    }
+
+    Block block_ = {nullptr, 0};
+    bool kept_ = false;
+};
+
 }  // namespace buffers
 
 #endif

@@ -11,7 +11,7 @@ cdef struct SumRows:
     const float* scales         # (rows of `grads`,) IN: a factor for each of them; or NULL
     float alpha                 # a factor for all
     const ptrdiff_t* which      # as `grads`: the position that a number goes to, with "max"; or NULL
-    float* out                  # (U, dim) OUT; or, for `into_table`, the table, (V, dim) IN and OUT
+    float* out                  # (U, dim) OUT; for `into_table` the table, (V, dim) IN and OUT; or NULL
     bint into_table
     ReduceRows reduce_rows
     AddToZeros add_to_zeros
@@ -31,11 +31,16 @@ cdef inline ptrdiff_t _grad_row(const SumRows* job, ptrdiff_t position) noexcept
 
 
 cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
-    # for each group of the claim: out[group] = (0 or the table's row) + factor * grads, position by position.
-    # Positions are taken IDS_BLOCK at a time whatever the groups, so that rows are prefetched across their ends.
     cdef SumRows* job = <SumRows*>context
+    cdef Claim claim = job.groups.claims()[<size_t>block]
+    _sum_groups(job, claim, job.out, 0, job.groups.start(claim.last))
+
+
+cdef bint _sum_groups(const SumRows* job, Claim claim, float* out, ptrdiff_t base, ptrdiff_t known) noexcept nogil:
+    # for each group of the claim: out[group - base] = (0 or the table's row) + factor * grads, position by position.
+    # Positions are taken IDS_BLOCK at a time whatever the groups, so that rows are prefetched across their ends; those
+    # up to the pair `known` will be wanted. False when a signal ended it.
     cdef const Groups* groups = job.groups
-    cdef Claim claim = groups.claims()[<size_t>block]
     cdef const float* rows[IDS_BLOCK]
     cdef float factors[IDS_BLOCK]
     cdef bint scaled = job.weights != NULL or job.scales != NULL or job.alpha != 1
@@ -50,17 +55,17 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
     while group < claim.last:
         group_end = groups.start(group + 1)
         if job.into_table:
-            acc = job.out + groups.row(pair) * job.dim
+            acc = out + groups.row(pair) * job.dim
         else:
-            acc = job.out + group * job.dim
+            acc = out + (group - base) * job.dim
         if plain and group_end == pair + 1:
             # most rows of a large table occur once in a batch: several such at a time
             if pair >= chunk_end:
                 chunk = pair
-                chunk_end = min(pair + IDS_BLOCK, last_pair)
+                chunk_end = min(pair + IDS_BLOCK, known)
                 _load_gradients(job, chunk, chunk_end, scaled, rows, factors)
             run = 1
-            while pair + run < chunk_end and groups.start(group + run + 1) == pair + run + 1:
+            while pair + run < min(chunk_end, last_pair) and groups.start(group + run + 1) == pair + run + 1:
                 run += 1
             job.add_to_zeros(
                 acc, rows + (pair - chunk), run, job.dim, chunk_end - pair, job.ahead, job.lines
@@ -74,9 +79,9 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
             if pair >= chunk_end:
                 asked += 1
                 if asked % (ASK_IDS // IDS_BLOCK) == 0 and pool_stopped():
-                    return
+                    return False
                 chunk = pair
-                chunk_end = min(pair + IDS_BLOCK, last_pair)
+                chunk_end = min(pair + IDS_BLOCK, known)
                 _load_gradients(job, chunk, chunk_end, scaled, rows, factors)
             stop = min(group_end, chunk_end)
             if job.which:
@@ -93,6 +98,7 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
                 )
             pair = stop
         group += 1
+    return True
 
 
 cdef inline void _load_gradients(
@@ -112,23 +118,36 @@ cdef inline void _load_gradients(
                 factors[k] *= job.scales[row]
 
 
-cdef int _sum_rows(SumRows* job, Groups* groups, int threads) except -1:
+cdef inline ptrdiff_t _sum_bytes(const SumRows* job, const Groups* groups) noexcept:
+    """What summing reads and writes."""
+    return (groups.size() + groups.count()) * job.dim * 4
+
+
+cdef int _share_sums(SumRows* job, Groups* groups, int threads) except -1:
+    """Shares the groups out in claims, and fills in what summing them takes."""
     cdef ptrdiff_t row_bytes = job.dim * 4
-    cdef ptrdiff_t work = (groups.size() + groups.count()) * row_bytes
     cdef ptrdiff_t giant = PTRDIFF_MAX
     cdef ptrdiff_t columns = job.dim
+    job.groups = groups
     if row_bytes == 0:
-        return 0
+        return 0        # no claims
     if threads > 1 and job.dim >= 32:
-        giant = max(GIANT_BAG_BYTES, work // (2 * threads)) // row_bytes
+        giant = max(GIANT_BAG_BYTES, _sum_bytes(job, groups) // (2 * threads)) // row_bytes
         columns = max((job.dim // (2 * threads) + 15) // 16 * 16, <ptrdiff_t>16)
     groups.claim(row_bytes, job.dim, BAG_CLAIM_BYTES, giant, columns)
-    job.groups = groups
     job.reduce_rows = path.reduce_rows
     job.add_to_zeros = path.add_to_zeros
     job.ahead = 8
     job.lines = min((row_bytes + 63) // 64 + 1, <ptrdiff_t>24)
-    return _run(_sum_block, job, <ptrdiff_t>groups.claims().size(), work, threads)
+    return 0
+
+
+cdef int _run_sums(SumRows* job, int threads) except -1:
+    return _run(_sum_block, job, <ptrdiff_t>job.groups.claims().size(), _sum_bytes(job, job.groups), threads)
+
+
+# Ids that one thread brings together; twice as many are shared.
+cdef ptrdiff_t GROUP_IDS = 16 * 1024
 
 
 cdef struct Collect:
@@ -141,36 +160,44 @@ cdef struct Collect:
     BadId* bad
 
 
-cdef void _collect(void* context, ptrdiff_t block) noexcept nogil:
-    # the only block of a job that threads cannot share: groups = the rows of the ids that are not padding, each
-    # loaded once, with their positions; sorted
+cdef void _collect(void* context, ptrdiff_t part) noexcept nogil:
+    # a part of the groups' pairs = the rows of the ids that are not padding, each loaded once, with their positions
     cdef Collect* job = <Collect*>context
     cdef ptrdiff_t rows[IDS_BLOCK]
     cdef uint8_t keep[IDS_BLOCK]
     cdef uint64_t bad_bits = 0
     cdef cpp_bool has_zeros = False
-    cdef ptrdiff_t start = 0, count, settled, k
-    while start < job.count:
-        count = min(job.count - start, IDS_BLOCK)
+    cdef int parts = job.groups.parts()
+    cdef ptrdiff_t start = job.groups.first_of(<int>part, parts, job.count)
+    cdef ptrdiff_t end = job.groups.first_of(<int>part + 1, parts, job.count)
+    cdef ptrdiff_t asked = 0
+    cdef ptrdiff_t count, settled, k
+    while start < end:
+        count = min(end - start, IDS_BLOCK)
         settled = job.load(job.ids + start * job.id_size, count, job.rule, rows, keep, &bad_bits, &has_zeros)
         if settled < count:
             job.bad.report(start + settled, bad_bits)
             return
         for k in range(count):
             if keep[k]:
-                job.groups.add(rows[k], start + k)
+                job.groups.add(rows[k], start + k, <int>part)
         start += count
-        if start & (ASK_IDS - 1) == 0 and pool_stopped():
+        asked += 1
+        if asked % (ASK_IDS // IDS_BLOCK) == 0 and pool_stopped():
             return
-    job.groups.sort(pool_stopped)
 
 
-cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* groups) except -1:
+cdef void _sort_part(void* context, ptrdiff_t part) noexcept nogil:
+    (<Collect*>context).groups.work(<int>part, pool_stopped)
+
+
+cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* groups, int threads) except -1:
     """groups of the ids, which are exact; IndexError for one outside [0, num_rows) that is not padding."""
     cdef BadId bad
     cdef Collect job
+    cdef ptrdiff_t count = np.PyArray_SIZE(ids)
     job.ids = <const char*>np.PyArray_DATA(ids)
-    job.count = np.PyArray_SIZE(ids)
+    job.count = count
     job.id_size = <int>np.PyArray_ITEMSIZE(ids)
     job.load = loader(job.id_size, np.PyArray_ISSIGNED(ids))
     job.rule.num_rows = num_rows
@@ -180,12 +207,16 @@ cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* g
         _set_padding(&job.rule, padding_id, ids)
     job.groups = groups
     job.bad = &bad
-    groups.reserve(job.count, num_rows)
-    _run(_collect, &job, 1, _product(job.count, 32), 1)
+    if count < 2 * GROUP_IDS:
+        threads = 1
+    groups.reserve(count, num_rows, <int>min(<ptrdiff_t>threads, count // GROUP_IDS + 1))
+    _run(_collect, &job, groups.parts(), _product(count, 32), threads)
     _whole(ids)
     if bad.found():
         from fastembed.ops import _check
         raise _bad_id(&bad, ids, num_rows, _check.bad_id)
+    while groups.begin_stage():
+        _run(_sort_part, &job, groups.parts(), _product(count, 32), threads)
     return 0
 
 
@@ -201,25 +232,88 @@ cdef np.ndarray _group_rows(const Groups* groups):
     return indices
 
 
-cdef object _summed(
-    SumRows* job, Groups* groups, np.ndarray grads, ptrdiff_t num_rows, ptrdiff_t grad_rows, int threads
-):
-    """The sums of the groups' gradients as IndexedSlices."""
-    cdef np.ndarray indices = _group_rows(groups)
-    cdef np.npy_intp shape[2]
-    shape[0] = groups.count()
-    shape[1] = job.dim
-    cdef np.ndarray values = _new_array(2, shape, np.NPY_FLOAT)
-    # Python code ran since the shapes were compared
-    if np.PyArray_NBYTES(grads) != grad_rows * job.dim * 4:
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
-    job.grads = <const float*>np.PyArray_DATA(grads)
-    job.out = <float*>np.PyArray_DATA(values)
-    job.into_table = False
-    _sum_rows(job, groups, threads)
-    _whole(grads)
-    from fastembed.ops import _slices
-    return _slices.IndexedSlices(values, indices, (num_rows, job.dim))
+@cython.final
+@cython.auto_pickle(False)
+cdef class RowSums:
+    """The gradient of looked-up rows, whose sums for each row of the table are still to be made.
+
+    An optimizer makes each while it takes the row's step; `summed` makes all. What the gradient came as is read then.
+    """
+    cdef Groups groups
+    cdef SumRows job
+    cdef np.ndarray grads
+    cdef tuple factors          # arrays that `job` points to
+    cdef ptrdiff_t num_rows, grad_rows
+    cdef int threads
+
+    @property
+    def dense_shape(self):
+        """The table's shape, (V, D)."""
+        return self.num_rows, self.job.dim
+
+    @property
+    def indices(self):
+        """The rows that there will be sums for, rising: a new array (U,) of intp."""
+        return _group_rows(&self.groups)
+
+    def summed(self):
+        """The sums, as IndexedSlices.
+
+        Raises:
+            OSError: the mapped file of the gradient was cut short.
+        """
+        cdef np.ndarray indices = _group_rows(&self.groups)
+        cdef np.npy_intp shape[2]
+        shape[0] = self.groups.count()
+        shape[1] = self.job.dim
+        cdef np.ndarray values = _new_array(2, shape, np.NPY_FLOAT)
+        cdef SumRows job = self.job     # other threads may be summing too
+        job.out = <float*>np.PyArray_DATA(values)
+        _run_sums(&job, self.threads)
+        _whole(self.grads)
+        from fastembed.ops import _slices
+        return _slices.IndexedSlices(values, indices, (self.num_rows, self.job.dim))
+
+    def to_dense(self):
+        """The whole gradient, zeros included."""
+        return self.summed().to_dense()
+
+    cdef int _share(self) except -1:
+        """The last part of making one. After that nothing of it changes: several threads may use it."""
+        # Python code ran since the shapes were compared
+        if np.PyArray_NBYTES(self.grads) != self.grad_rows * self.job.dim * 4:
+            raise ValueError("the shape or dtype of an argument was changed during the call.")
+        self.job.grads = <const float*>np.PyArray_DATA(self.grads)
+        _share_sums(&self.job, &self.groups, self.threads)
+        return 0
+
+    cdef bint _in_whole_rows(self) noexcept:
+        """Whether no claim is of a part of the columns."""
+        cdef size_t k
+        for k in range(self.groups.claims().size()):
+            if self.groups.claims()[k].end - self.groups.claims()[k].begin != self.job.dim:
+                return False
+        return True
+
+
+def embedding_row_sums(ids, output_grad, num_rows, *, padding_id=None, num_threads=None):
+    """`embedding_grad` with the sums left to whoever takes them: a RowSums."""
+    from fastembed.ops import _check
+    cdef RowSums sums = RowSums()
+    sums.threads = _threads(num_threads)
+    sums.num_rows = _check.size("num_rows", num_rows)
+    if padding_id is not None:
+        padding_id = _check.integer("padding_id", padding_id)
+    if not _exact_ids(ids):
+        ids, padding_id = _check.ids(ids, sums.num_rows, "raise", padding_id)
+    sums.grads = _check.grads("output_grad", output_grad, (<object>ids).shape)
+    _group(ids, sums.num_rows, padding_id, &sums.groups, sums.threads)
+    sums.job.dim = np.PyArray_DIMS(sums.grads)[np.PyArray_NDIM(sums.grads) - 1]
+    sums.job.length = 1
+    sums.job.alpha = 1
+    sums.grad_rows = np.PyArray_SIZE(ids)
+    sums._share()
+    return sums
 
 
 def embedding_grad(ids, output_grad, num_rows, *, padding_id=None, num_threads=None):
@@ -251,22 +345,7 @@ def embedding_grad(ids, output_grad, num_rows, *, padding_id=None, num_threads=N
     Note:
         The ids are copied once and checked before anything is summed, so that no id makes this read outside the arrays.
     """
-    from fastembed.ops import _check
-    cdef int threads = _threads(num_threads)
-    cdef ptrdiff_t rows = _check.size("num_rows", num_rows)
-    cdef Groups groups
-    cdef SumRows job
-    if padding_id is not None:
-        padding_id = _check.integer("padding_id", padding_id)
-    if not _exact_ids(ids):
-        ids, padding_id = _check.ids(ids, rows, "raise", padding_id)
-    cdef np.ndarray grads = _check.grads("output_grad", output_grad, (<object>ids).shape)
-    _group(ids, rows, padding_id, &groups)
-    memset(&job, 0, sizeof(job))
-    job.dim = np.PyArray_DIMS(grads)[np.PyArray_NDIM(grads) - 1]
-    job.length = 1
-    job.alpha = 1
-    return _summed(&job, &groups, grads, rows, np.PyArray_SIZE(ids), threads)
+    return embedding_row_sums(ids, output_grad, num_rows, padding_id=padding_id, num_threads=num_threads).summed()
 
 
 cdef int _bag_scales(
@@ -322,36 +401,20 @@ cdef int _bag_scales(
     return 0
 
 
-def embedding_bag_grad(
-    ids, output_grad, num_rows, *, reduce="mean", offsets=None, lengths=None, weights=None, padding_id=None,
+def embedding_bag_row_sums(
+    ids, output_grad, num_rows, reduce="mean", offsets=None, lengths=None, weights=None, padding_id=None,
     include_last_offset=None, table=None, num_threads=None
 ):
-    """Sums the gradient of pooled bags for each row of the table: the gradient of `embedding_bag` for its table.
-
-    Args:
-        ids, reduce, offsets, lengths, weights, padding_id, include_last_offset: as for `embedding_bag`.
-        output_grad: floats of the shape of the bags' rows, ids.shape[:-1] + (D,) or (B, D).
-        num_rows: integer, V: the number of rows of the table.
-        table: the table itself, float32 (V, D), for reduce="max": each number of a bag's gradient goes to the first
-            id whose row has the largest number there. Other reductions do not need it.
-        num_threads: as for `gather`.
-
-    Returns:
-        IndexedSlices, as of `embedding_grad`: for each row that an id names, padding left out, the sum of weight *
-        (1 / divisor) * gradient over its occurrences, in float32 in the order of the ids.
-
-    Raises:
-        IndexError, TypeError, ValueError, OSError: as `embedding_bag` and `embedding_grad`; also a ValueError for
-            reduce="max" without `table`.
-    """
+    """`embedding_bag_grad` with the sums left to whoever takes them: a RowSums."""
     from fastembed.ops import _bags, _check
     cdef object number = REDUCTIONS.get(reduce) if isinstance(reduce, str) else None
     if number is None:
         raise _check.bad_reduce(reduce, None, list(REDUCTIONS))
-    cdef int threads = _threads(num_threads)
+    cdef RowSums sums = RowSums()
+    cdef SumRows* job = &sums.job
+    sums.threads = _threads(num_threads)
     cdef ptrdiff_t rows = _check.size("num_rows", num_rows)
-    cdef Groups groups
-    cdef SumRows job
+    sums.num_rows = rows
     if padding_id is not None:
         padding_id = _check.integer("padding_id", padding_id)
     ids, starts, weights, padding_id, _ = _bags.bags(
@@ -359,15 +422,14 @@ def embedding_bag_grad(
     )
     cdef int last_axis = np.PyArray_NDIM(<np.ndarray>ids) - 1
     cdef tuple shape = (<object>ids).shape[:last_axis] if starts is None else (len(starts) - 1,)
-    cdef np.ndarray grads = _check.grads("output_grad", output_grad, shape)
-    cdef ptrdiff_t dim = np.PyArray_DIMS(grads)[np.PyArray_NDIM(grads) - 1]
+    sums.grads = _check.grads("output_grad", output_grad, shape)
+    cdef ptrdiff_t dim = np.PyArray_DIMS(sums.grads)[np.PyArray_NDIM(sums.grads) - 1]
     cdef object which = None
     if reduce == "max":
         _check.max_table(table, rows, dim)
         places = {} if starts is None else {"offsets": starts, "include_last_offset": True}
         _, which = embedding_bag_max_positions(table, ids, padding_id=padding_id, num_threads=num_threads, **places)
-    _group(ids, rows, padding_id, &groups)
-    memset(&job, 0, sizeof(job))
+    _group(ids, rows, padding_id, &sums.groups, sums.threads)
     job.dim = dim
     job.alpha = 1
     cdef ptrdiff_t bag_count = 1
@@ -392,9 +454,39 @@ def embedding_bag_grad(
         job.weights = <const float*>np.PyArray_DATA(<np.ndarray>weights)
     if which is not None:
         job.which = <const ptrdiff_t*>np.PyArray_DATA(<np.ndarray>which)
-    slices = _summed(&job, &groups, grads, rows, bag_count, threads)
+    sums.factors = (bags, scales, weights, which)
+    sums.grad_rows = bag_count
     _whole(weights)
-    return slices
+    sums._share()
+    return sums
+
+
+def embedding_bag_grad(
+    ids, output_grad, num_rows, *, reduce="mean", offsets=None, lengths=None, weights=None, padding_id=None,
+    include_last_offset=None, table=None, num_threads=None
+):
+    """Sums the gradient of pooled bags for each row of the table: the gradient of `embedding_bag` for its table.
+
+    Args:
+        ids, reduce, offsets, lengths, weights, padding_id, include_last_offset: as for `embedding_bag`.
+        output_grad: floats of the shape of the bags' rows, ids.shape[:-1] + (D,) or (B, D).
+        num_rows: integer, V: the number of rows of the table.
+        table: the table itself, float32 (V, D), for reduce="max": each number of a bag's gradient goes to the first
+            id whose row has the largest number there. Other reductions do not need it.
+        num_threads: as for `gather`.
+
+    Returns:
+        IndexedSlices, as of `embedding_grad`: for each row that an id names, padding left out, the sum of weight *
+        (1 / divisor) * gradient over its occurrences, in float32 in the order of the ids.
+
+    Raises:
+        IndexError, TypeError, ValueError, OSError: as `embedding_bag` and `embedding_grad`; also a ValueError for
+            reduce="max" without `table`.
+    """
+    return embedding_bag_row_sums(
+        ids, output_grad, num_rows, reduce, offsets, lengths, weights, padding_id, include_last_offset, table,
+        num_threads
+    ).summed()
 
 
 def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
@@ -438,7 +530,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     _check.apart("values", grads, table=table)
     job.alpha = _check.number("alpha", alpha)
     cdef ptrdiff_t rows = np.PyArray_DIMS(<np.ndarray>table)[0]
-    _group(ids, rows, None, &groups)
+    _group(ids, rows, None, &groups, threads)
     if (
         np.PyArray_NBYTES(grads) != np.PyArray_SIZE(ids) * job.dim * 4
         or np.PyArray_NBYTES(<np.ndarray>table) != rows * job.dim * 4
@@ -448,6 +540,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     job.grads = <const float*>np.PyArray_DATA(grads)
     job.out = <float*>np.PyArray_DATA(<np.ndarray>table)
     job.into_table = True
-    _sum_rows(&job, &groups, threads)
+    _share_sums(&job, &groups, threads)
+    _run_sums(&job, threads)
     _whole(grads)
     _whole(table)

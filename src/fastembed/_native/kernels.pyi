@@ -87,6 +87,36 @@ def embedding_bag_grad(
     table: NDArray[np.float32] | None = None,
     num_threads: int | None = None,
 ) -> IndexedSlices: ...
+@final
+class RowSums:
+    @property
+    def dense_shape(self) -> tuple[int, int]: ...
+    @property
+    def indices(self) -> NDArray[np.intp]: ...
+    def summed(self) -> IndexedSlices: ...
+    def to_dense(self) -> NDArray[np.float32]: ...
+
+def embedding_row_sums(
+    ids: _Ids,
+    output_grad: ArrayLike,
+    num_rows: int,
+    *,
+    padding_id: int | None = None,
+    num_threads: int | None = None,
+) -> RowSums: ...
+def embedding_bag_row_sums(
+    ids: _Ids,
+    output_grad: ArrayLike,
+    num_rows: int,
+    reduce: _Reduce = "mean",
+    offsets: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    weights: ArrayLike | Sequence[Any] | None = None,
+    padding_id: int | None = None,
+    include_last_offset: bool | None = None,
+    table: NDArray[np.float32] | None = None,
+    num_threads: int | None = None,
+) -> RowSums: ...
 def scatter_add(
     table: NDArray[np.float32],
     ids: _Ids,
@@ -114,8 +144,7 @@ def prepare_update(
     cutoff: Any,
     zeros: Any,
     non_negative: Any,
-    rows: Any,
-    grads: Any,
+    gradient: Any,
     every_row: Any,
     l1: Any,
     l2: Any,

@@ -105,9 +105,12 @@ cdef extern from "groups.hpp" namespace "groups" nogil:
         ptrdiff_t begin
         ptrdiff_t end
     cppclass Groups:
-        void reserve(ptrdiff_t count, ptrdiff_t num_rows) except +
-        void add(ptrdiff_t row, ptrdiff_t position)
-        void sort(cpp_bool (*stopped)() noexcept nogil)
+        void reserve(ptrdiff_t count, ptrdiff_t num_rows, int parts) except +
+        int parts() const
+        ptrdiff_t first_of(int part, int parts, ptrdiff_t count) const
+        void add(ptrdiff_t row, ptrdiff_t position, int part)
+        cpp_bool begin_stage()
+        void work(int part, cpp_bool (*stopped)() noexcept nogil)
         ptrdiff_t size() const
         ptrdiff_t count() const
         ptrdiff_t row(ptrdiff_t k) const
@@ -154,6 +157,7 @@ cdef extern from "losses.h" nogil:
 cdef extern from "updates.h" nogil:
     enum:
         FE_TERMS
+        FE_ROWS_KNOWN
     ctypedef struct Numbers "fe_numbers":
         pass
     ctypedef struct Step "fe_step":

@@ -9,6 +9,11 @@ SERIES_TERMS = FE_TERMS
 # Bytes of table, state and gradient that a thread claims at a time.
 cdef ptrdiff_t STEP_CLAIM_BYTES = 128 * 1024
 
+# Rows whose gradients are summed before their steps are taken: the sums are on a thread's stack, and in its cache.
+cdef enum:
+    SUMS_ROWS = 64
+    SUMS_FLOATS = 8192
+
 
 def rising_rows(np.ndarray indices not None, ptrdiff_t num_rows):
     """A private copy of the indices, when they rise and are rows of a table; else None."""
@@ -32,6 +37,7 @@ def rising_rows(np.ndarray indices not None, ptrdiff_t num_rows):
 cdef struct StepJob:
     Step step
     ptrdiff_t claim         # rows a thread claims at a time
+    const SumRows* sums     # what makes `step.grads`, by groups; or NULL
     # payment of the rows of ids
     const char* ids
     ptrdiff_t count
@@ -53,6 +59,31 @@ cdef void _step_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef StepJob* job = <StepJob*>context
     cdef ptrdiff_t begin = block * job.claim
     _updates().step_rows(&job.step, begin, min(begin + job.claim, job.step.count))
+
+
+cdef void _sum_and_step_block(void* context, ptrdiff_t block) noexcept nogil:
+    # the sums of a few rows, then their steps: no gradient goes to memory
+    cdef StepJob* job = <StepJob*>context
+    cdef const Groups* groups = job.sums.groups
+    cdef Claim claim = groups.claims()[<size_t>block]
+    cdef Claim part = claim
+    cdef float values[SUMS_FLOATS]
+    cdef ptrdiff_t rows[SUMS_ROWS + FE_ROWS_KNOWN]
+    cdef Step step = job.step
+    cdef ptrdiff_t most = min(<ptrdiff_t>SUMS_ROWS, SUMS_FLOATS // step.dim)
+    cdef ptrdiff_t k, known
+    step.rows = rows
+    step.grads = values
+    while part.first < claim.last:
+        part.last = min(part.first + most, claim.last)
+        known = min(part.last + FE_ROWS_KNOWN, claim.last)
+        step.count = known - part.first
+        for k in range(step.count):
+            rows[k] = groups.row(groups.start(part.first + k))
+        if not _sum_groups(job.sums, part, values, part.first, groups.start(known)):
+            return
+        _updates().step_rows(&step, 0, part.last - part.first)
+        part.first = part.last
 
 
 cdef void _settle_block(void* context, ptrdiff_t block) noexcept nogil:
@@ -169,6 +200,7 @@ cdef class _Debts:
 cdef class _Update:
     """A step of one table that nothing can keep from being taken any more, but for a signal while it is."""
     cdef tuple arrays           # keeps alive what `job` points to
+    cdef RowSums row_sums
     cdef StepJob job
     cdef int threads
     cdef double* sums           # (count,) IN and OUT: what the debts' sums gain by the step
@@ -178,34 +210,39 @@ cdef class _Update:
 
 def prepare_update(
     table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative,
-    np.ndarray rows, np.ndarray grads, bint every_row, l1, l2, scale, clip, norm, np.ndarray sums, np.ndarray gains
+    gradient, bint every_row, l1, l2, scale, clip, norm, np.ndarray sums, np.ndarray gains
 ):
-    """One step, for `run_updates`. `rows` is from `rising_rows`, or None where `grads` has all rows; `every_row`:
-    others move too; `gains` are added to `sums` when the step is done."""
+    """One step, for `run_updates`. `gradient` is an array of the table's shape, IndexedSlices whose indices are from
+    `rising_rows`, or RowSums; `every_row`: others move too; `gains` are added to `sums` when the step is done."""
     cdef _Debts debts = _Debts()
     cdef _Update update = _Update()
     cdef StepJob* job = &update.job
     debts.fill(
         table, state, frozen, rule, last, now, numbers, powers, series, series_from, cutoff, zeros, non_negative
     )
-    update.arrays = (table, state, frozen, last, numbers, powers, series, zeros, rows, grads, sums, gains)
     memset(job, 0, sizeof(StepJob))
     job.step = debts.step
-    cdef ptrdiff_t grad_count = job.step.num_rows if rows is None else np.PyArray_SIZE(rows)
-    _fits(grads, np.NPY_FLOAT, grad_count * job.step.dim)
-    job.step.grads = <const float*>np.PyArray_DATA(grads)
-    job.step.count = grad_count
-    if rows is not None and every_row:
-        job.step.count = job.step.num_rows
-        job.step.grad_rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
-        job.step.grad_count = grad_count
-    elif rows is not None:
-        job.step.rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
+    update.threads = _threads(None)
+    cdef np.ndarray rows = None
+    cdef np.ndarray grads = None
+    cdef RowSums row_sums
+    if type(gradient) is RowSums:
+        row_sums = gradient
+        if not every_row and job.step.dim <= SUMS_FLOATS and row_sums._in_whole_rows():
+            if row_sums.num_rows != job.step.num_rows or row_sums.job.dim != job.step.dim:
+                raise ValueError("the shape or dtype of an argument was changed during the call.")
+            update.row_sums = row_sums
+            job.sums = &row_sums.job
+        else:
+            gradient = row_sums.summed()
+    if job.sums == NULL:
+        rows, grads = (None, gradient) if type(gradient) is np.ndarray else (gradient.indices, gradient.values)
+        _gradient_of_step(&job.step, rows, grads, every_row)
+    update.arrays = (table, state, frozen, last, numbers, powers, series, zeros, rows, grads, sums, gains)
     job.step.l1, job.step.l2, job.step.scale, job.step.clip = l1, l2, scale, clip
     job.step.prepare = l1 != 0 or l2 != 0 or scale != 1 or clip != float("inf")
     job.step.norm, job.step.norm_low, job.step.norm_high, job.step.norm_rate = norm
     job.claim = max(STEP_CLAIM_BYTES // max(_step_bytes(&job.step), <ptrdiff_t>1), <ptrdiff_t>1)
-    update.threads = _threads(None)
     update.count = 0
     if sums is not None:
         update.count = np.PyArray_SIZE(sums)
@@ -214,6 +251,20 @@ def prepare_update(
         update.sums = <double*>np.PyArray_DATA(sums)
         update.gains = <const double*>np.PyArray_DATA(gains)
     return update
+
+
+cdef int _gradient_of_step(Step* step, np.ndarray rows, np.ndarray grads, bint every_row) except -1:
+    cdef ptrdiff_t count = step.num_rows if rows is None else np.PyArray_SIZE(rows)
+    _fits(grads, np.NPY_FLOAT, count * step.dim)
+    step.grads = <const float*>np.PyArray_DATA(grads)
+    step.count = count
+    if rows is not None and every_row:
+        step.count = step.num_rows
+        step.grad_rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
+        step.grad_count = count
+    elif rows is not None:
+        step.rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
+    return 0
 
 
 cdef inline ptrdiff_t _step_bytes(const Step* step) noexcept:
@@ -228,7 +279,12 @@ def run_updates(list updates not None, list done not None):
     cdef ptrdiff_t k
     for update in updates:
         job = &update.job
-        if job.step.dim:
+        if job.sums != NULL:
+            _run(
+                _sum_and_step_block, job, <ptrdiff_t>job.sums.groups.claims().size(),
+                _sum_bytes(job.sums, job.sums.groups) + job.sums.groups.count() * _step_bytes(&job.step), update.threads
+            )
+        elif job.step.dim:
             _run(
                 _step_block, job, (job.step.count + job.claim - 1) // job.claim,
                 job.step.count * _step_bytes(&job.step), update.threads
@@ -237,6 +293,9 @@ def run_updates(list updates not None, list done not None):
             update.sums[k] += update.gains[k]
     for call in done:
         call()
+    for update in updates:
+        if update.row_sums is not None:
+            _whole(update.row_sums.grads)
 
 
 def settle_rows(

@@ -323,7 +323,9 @@ FE_INLINE void fe_ask_for_row(const fe_step* job, ptrdiff_t row, ptrdiff_t state
     }
 }
 
-/* The step of the rows begin..end of the job's list. */
+#define FE_ROWS_KNOWN 16
+
+/* The step of the rows begin..end of the job's list; rows behind are asked for, FE_ROWS_KNOWN of them at most. */
 FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_t end) {
     const ptrdiff_t dim = job->dim;
     const ptrdiff_t state_floats = job->rule == FE_ROWWISE ? 1 : job->states * dim;
@@ -347,9 +349,9 @@ FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_
         else if (next < job->grad_count && job->grad_rows[next] == row)
             g = job->grads + next++ * dim;
         if (job->rows) {
-            if (job->last && k + 16 < end)
-                FE_PREFETCH_WRITE(job->last + job->rows[k + 16]);
-            if (k + 6 < end)
+            if (job->last && k + FE_ROWS_KNOWN < job->count)
+                FE_PREFETCH_WRITE(job->last + job->rows[k + FE_ROWS_KNOWN]);
+            if (k + 6 < job->count)
                 fe_ask_for_row(job, job->rows[k + 6], state_floats);
         }
         if (job->frozen && job->frozen[row])

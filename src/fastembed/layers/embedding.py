@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
-from .._native.kernels import Guard
+from .._native.kernels import Guard, embedding_row_sums
 from ..io.atomic import Path
-from ..ops import IndexedSlices, embedding_grad
 from ..ops._check import whole_ids
 from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
@@ -196,9 +195,9 @@ class Embedding(Layer):
     def backward(self, output_gradient: Any, step: Step) -> None:
         """Hand over the gradient of the rows that were read; ids have none."""
         if step.wants(self._table):
-            step.add_gradient(self._table, self.gradient(step.inputs, output_gradient))
+            step.add_gradient(self._table, self.gradient(step.inputs, output_gradient, deferred=True))
 
-    def gradient(self, ids: Any, output_gradient: Any) -> IndexedSlices:
+    def gradient(self, ids: Any, output_gradient: Any, *, deferred: bool = False) -> Any:
         """Return the gradient of a loss with respect to the table, as rows, for those who train elsewhere::
 
             rows = layer(ids)
@@ -208,15 +207,19 @@ class Embedding(Layer):
         Args:
             ids: as in the call; the layer must be built.
             output_gradient: array of the shape of the rows, ``ids.shape + (output_dim,)``.
+            deferred: whether to leave the sums to the optimizer, which makes them while it takes the step: faster, but
+                `output_gradient` must not change before the optimizer's next step. Default False.
 
         Returns:
-            The sum of each used row's gradients, the rows' ids, unique and sorted, and the table's shape.
+            `IndexedSlices`: the sum of each used row's gradients, the rows' ids, unique and sorted, and the table's
+            shape. With `deferred`: an object for `apply_gradients`, whose `summed()` gives them.
 
         Raises:
             IndexError: if an id is outside [0, input_dim).
             ValueError: if the shapes do not fit.
         """
-        return embedding_grad(exact_ids(ids), np.asarray(output_gradient, np.float32), self.input_dim)
+        sums = embedding_row_sums(exact_ids(ids), np.asarray(output_gradient, np.float32), self.input_dim)
+        return sums if deferred else sums.summed()
 
     def freeze_rows(self, rows: Any) -> None:
         """Leave rows of the table alone in training from now on: no optimizer, penalty or constraint moves them.
