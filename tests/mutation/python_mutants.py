@@ -322,7 +322,7 @@ PYTHON = [
             "            np.maximum(self.weight.value, 0, out=self.weight.value, where=self._moving())",
             "            np.maximum(self.weight.value, 0, out=self.weight.value)",
         ),
-        ("                state[self._plain[0].indices, 0] = self._velocity()", "                pass"),
+        ("                state[self._last_slices().indices, 0] = self._velocity()", "                pass"),
     ),
     *of(
         "_history.py",

@@ -116,7 +116,7 @@ print(refused(lambda: list(flat_chunks(mapped, 500))))
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
 def test_truncated_weights_and_gradients_are_an_error(tmp_path: Path, way: str, dtype: str) -> None:
     code = """
-from fastembed import embedding_bag_grad, embedding_grad, scatter_add
+from fastembed import Embedding, embedding_bag_grad, embedding_grad, optimizers, scatter_add
 table = np.ones((20_000, 2), np.float32)
 def cut(name, shape):
     path = fresh(name, np.ones(shape, sys.argv[3]))
@@ -131,8 +131,13 @@ print(refused(lambda: embedding_bag_grad(ids[:, None], second, 20_000, reduce="s
 rows = np.ones((1, 2), np.float32)
 print(refused(lambda: embedding_bag_grad(ids[None], rows, 20_000, weights=cut("w.npy", (1, 20_000)), reduce="sum")))
 print(refused(lambda: scatter_add(table, ids, third)))
+layer, fourth = Embedding.holding(table), cut("4.npy", (20_000, 2))
+def left_to_the_step():
+    sums = layer.gradient(ids, fourth, deferred=True)
+    optimizers.SGD().apply_gradients([(sums, layer)])
+print(refused(left_to_the_step))
 """
-    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 5)
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), "True\n" * 6)
 
 
 @posix

@@ -241,8 +241,8 @@ cdef class RowSums:
     """
     cdef Groups groups
     cdef SumRows job
-    cdef np.ndarray grads
-    cdef tuple factors          # arrays that `job` points to
+    cdef np.ndarray grads, weights
+    cdef tuple arrays           # others that `job` points to
     cdef ptrdiff_t num_rows, grad_rows
     cdef int threads
 
@@ -270,7 +270,7 @@ cdef class RowSums:
         cdef SumRows job = self.job     # other threads may be summing too
         job.out = <float*>np.PyArray_DATA(values)
         _run_sums(&job, self.threads)
-        _whole(self.grads)
+        self._still_whole()
         from fastembed.ops import _slices
         return _slices.IndexedSlices(values, indices, (self.num_rows, self.job.dim))
 
@@ -285,6 +285,11 @@ cdef class RowSums:
             raise ValueError("the shape or dtype of an argument was changed during the call.")
         self.job.grads = <const float*>np.PyArray_DATA(self.grads)
         _share_sums(&self.job, &self.groups, self.threads)
+        return 0
+
+    cdef int _still_whole(self) except -1:
+        _whole(self.grads)
+        _whole(self.weights)
         return 0
 
     cdef bint _in_whole_rows(self) noexcept:
@@ -454,9 +459,9 @@ def embedding_bag_row_sums(
         job.weights = <const float*>np.PyArray_DATA(<np.ndarray>weights)
     if which is not None:
         job.which = <const ptrdiff_t*>np.PyArray_DATA(<np.ndarray>which)
-    sums.factors = (bags, scales, weights, which)
+    sums.weights = weights
+    sums.arrays = (bags, scales, which)
     sums.grad_rows = bag_count
-    _whole(weights)
     sums._share()
     return sums
 

@@ -295,7 +295,7 @@ def run_updates(list updates not None, list done not None):
         call()
     for update in updates:
         if update.row_sums is not None:
-            _whole(update.row_sums.grads)
+            update.row_sums._still_whole()
 
 
 def settle_rows(

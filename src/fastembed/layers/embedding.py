@@ -218,7 +218,7 @@ class Embedding(Layer):
             IndexError: if an id is outside [0, input_dim).
             ValueError: if the shapes do not fit.
         """
-        sums = embedding_row_sums(exact_ids(ids), np.asarray(output_gradient, np.float32), self.input_dim)
+        sums = embedding_row_sums(exact_ids(ids), output_gradient, self.input_dim)
         return sums if deferred else sums.summed()
 
     def freeze_rows(self, rows: Any) -> None:
