@@ -16,7 +16,7 @@ def is_binary(content: memoryview, dim: int) -> bool:
 
     The first word is not looked at, which may be in any encoding.
     """
-    start = bytes(content[: parsers.max_line()])
+    start = bytes(content[: min(parsers.max_line(), parsers.max_word() + 64 * dim)])
     line = start.partition(b"\n")[0]
     if parsers.line_shape(line)[1] == dim:
         return False

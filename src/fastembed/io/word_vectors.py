@@ -139,7 +139,11 @@ def read_head(stream: Stream, blocks: Blocks, format: str) -> Head:
 
 def first_line(content: memoryview) -> bytes:
     """The bytes in front of the first newline: all if there is none, never many more than a line has."""
-    return bytes(content[: parsers.max_line() + 1]).partition(b"\n")[0]
+    for most in (2**16, parsers.max_line() + 1):  # most lines are short, and copying so much takes milliseconds
+        line, newline, _ = bytes(content[:most]).partition(b"\n")
+        if newline:
+            break
+    return line
 
 
 def _expected(stream: Stream, content: memoryview) -> int:
