@@ -76,7 +76,7 @@ C = [
     ),
     *of(
         "_native/rows.h",
-        f"{BAG} {FUZZ}",
+        f"{BAG} {FUZZ} {GRAD}",
         (
             "    return value > acc || (value != value && acc == acc) ? value : acc;",
             "    return value > acc ? value : acc;",
