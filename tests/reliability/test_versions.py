@@ -450,3 +450,17 @@ for kind in (kernels.reading, kernels.settling, kernels.writing):
 print(results, right())
 """
     assert_clean(run_python(PRELUDE + code), "[0, 0, 0] True\n")
+
+
+def test_the_ids_that_are_paid_for_are_the_ids_that_are_looked_up() -> None:
+    ids = np.array([1, 3])
+
+    class Debtor:
+        def settle(self, paid: Any) -> None:
+            assert paid.tolist() == [1, 3]
+            ids[:] = 2  # as another thread might
+
+    guard = kernels.Guard()
+    guard.debtor = Debtor()
+    table = np.arange(8, dtype=np.float32).reshape(4, 2)
+    assert guard.gather(table, ids).tolist() == [[2, 3], [6, 7]]
