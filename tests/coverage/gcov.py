@@ -2,7 +2,7 @@
 
 A branch is an edge out of a decision in the source. gcov's others are left out: those of a call that may throw, those
 that find an exception's `catch`, and those on a line without words, such as the brace that ends a block, where
-destructors run. Copies of one function (a
+destructors run, and those of instructions that gcov takes for calls that may not come back. Copies of one function (a
 template's, a macro's, one in each program) are counted together; where a constant takes a branch out of one copy, that
 copy is counted by itself.
 """
@@ -65,7 +65,7 @@ class Counts:
             text = source[number - 1]
             self.lines[name][number] += line["count"]
             edges = list(_edges(line["branches"]))
-            if not edges or not re.search(r"\w", text) or "catch (" in text or MARK.search(text):
+            if not edges or not re.search(r"\w", text) or re.search(r"catch \(|_mm256_", text) or MARK.search(text):
                 continue
             before = self.branches[name].setdefault((number, len(edges)), [0] * len(edges))
             before[:] = [a + b for a, b in zip(before, edges, strict=True)]

@@ -268,7 +268,7 @@ C = [
     *of("_native/bag.pxi", MAPPED, ("    _whole(weights)\n", "")),
     *of(
         "_native/grad.pxi",
-        GRAD,
+        f"{GRAD} {STEP}",
         ("job.groups.add(rows[k], start + k, <int>part)", "job.groups.add(rows[k], k, <int>part)"),
         ("            acc = out + (group - base) * job.dim", "            acc = out + group * job.dim"),
         ("        if settled < count:", "        if False:"),
