@@ -12,6 +12,7 @@ from . import _compile, _inputs, _targets
 from ._objective import Objective
 from ._stack import Stack, takes_ids
 from .layers import Step, Weight
+from .optimizers import Optimizer
 
 Batch = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]  # inputs, targets, weights
 _NOT_COMPILED = "You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
@@ -122,7 +123,9 @@ class BatchTrainer(Stack):
         objective = self._ready()
         x, y_true, weights = batch
         trained = self._compiled_trainable or []
-        step = Step(training=True, wanted=frozenset(id(weight.value) for weight in trained))
+        # whoever takes the gradients himself gets them summed
+        deferred = getattr(self.optimizer.apply_gradients, "__func__", None) is Optimizer.apply_gradients
+        step = Step(True, frozenset(id(weight.value) for weight in trained), deferred)
         with self._reading():
             y_pred, mask = self._run(x, None, True, step)
             penalty = step.penalty + self._penalty()

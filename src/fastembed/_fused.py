@@ -83,7 +83,7 @@ class Pooled:
             padding_id=self._padding_id,
             table=self.embedding._table if self.reduce == "max" else None,
         )
-        step.add_gradient(self.embedding._table, sums)
+        step.add_gradient(self.embedding._table, sums if step.deferred else sums.summed())
 
     @property
     def _padding_id(self) -> int | None:

@@ -187,7 +187,7 @@ class Stack(Layer):
             output_mask = None if layer is last else layer.compute_mask(inputs, mask)
             arguments: dict[str, Any] = {} if mask is None else {"mask": mask}
             if step is not None:
-                own = Step(step.training, step.wanted)
+                own = Step(step.training, step.wanted, step.deferred)
                 own.needs_input_gradient = step.needs_input_gradient or any(_has_wanted(*run) for run in runs)
                 own.inputs, own.mask = inputs, mask
                 takes = parameters(type(layer).call)

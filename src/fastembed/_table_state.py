@@ -7,6 +7,7 @@ the step would have done to them, which is known in advance, and pay it all at o
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -62,8 +63,7 @@ class TableState:
         self._last: NDArray[np.int32] | None = None
         self._history: History | None = None
         self._zeros = np.zeros(self._dim, np.float32)
-        # SGD's last step, instead of a velocity
-        self._plain: tuple[IndexedSlices | RowSums, StepNumbers] | None = None
+        self._plain: tuple[IndexedSlices, StepNumbers] | None = None  # SGD's last step, instead of a velocity
         self._non_negative = False
         self._held = False  # whether no value is negative, where there is that constraint
         self._frozen: NDArray[np.bool_] | None = None
@@ -71,8 +71,6 @@ class TableState:
     def __getstate__(self) -> dict[str, Any]:
         with self._settling():
             self.settle()
-            if self._plain is not None:
-                self._last_slices()
             own = {name: copy.deepcopy(getattr(self, name)) for name in ("_state", "_last", "_history")}
         return self.__dict__ | own
 
@@ -81,10 +79,12 @@ class TableState:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
-    def fit(self, gradient: Any, summed: bool) -> Any:
+    def fit(self, gradient: Any, tables: Sequence[NDArray[np.float32]] | None) -> Any:
         """The gradient, when it fits the weight: rising rows in memory that no one else has, or a whole array.
 
-        RowSums stay what they are, unless they are to be `summed`, or more than the step itself needs the sums.
+        Args:
+            tables: all that the step writes; or None, if more than the step itself needs the gradient. RowSums stay
+                what they are where they do not read what is written, and nothing else needs the sums.
 
         Raises:
             ValueError: if its shape is another one.
@@ -96,7 +96,8 @@ class TableState:
         if shape != weight.shape:
             raise ValueError(f"The gradient of {weight.name} must have shape {weight.shape}. Received: shape {shape}.")
         if isinstance(gradient, RowSums):
-            if not summed and weight.frozen is None and weight.regularizer is None:
+            alone = tables is not None and weight.frozen is None and weight.regularizer is None
+            if alone and not any(gradient.reads(table) for table in tables or ()):
                 return gradient
             gradient = gradient.summed()
         if not isinstance(gradient, IndexedSlices):
@@ -174,7 +175,7 @@ class TableState:
         self._freeze()
         rule, plain = self.rule, None
         if rule == "sgd" and self._state is None and step.numbers[1] == 0 and sparse and not every_row:
-            rule, plain = "plain", (gradient, step)
+            rule, plain = "plain", step
         else:
             self._make_state()
         if self._last is None and sparse and not every_row and debt.kind != "none" and plain is None:
@@ -194,7 +195,7 @@ class TableState:
         update = kernels.prepare_update(
             *(*arrays, gradient, every_row, l1, l2, step.scale, step.clip, norm, *sums)
         )
-        return Prepared(update, coming, plain, after)
+        return Prepared(update, coming, plain and (update.gradient, plain), after)
 
     def take(self, prepared: Prepared) -> None:
         """Count a step whose update was run, and apply the constraint."""
@@ -217,7 +218,7 @@ class TableState:
         if self._state is None:
             state = np.zeros((self._rows, self._states, self._width), np.float32)
             if self._plain is not None:
-                state[self._last_slices().indices, 0] = self._velocity()
+                state[self._plain[0].indices, 0] = self._velocity()
             self._state, self._plain = state, None
         return self._state
 
@@ -346,7 +347,8 @@ class TableState:
                 return [self._state[:, row].reshape(shape).copy() for row in range(self._states)]
             arrays = [np.zeros(shape, np.float32) for _ in range(self._states)]
             if self._plain is not None:
-                arrays[0][self._last_slices().indices] = self._velocity().reshape(-1, *shape[1:])
+                rows = self._plain[0].indices
+                arrays[0][rows] = self._velocity().reshape(len(rows), *shape[1:])
             return arrays
 
     def set_arrays(self, arrays: Any) -> None:
@@ -361,18 +363,10 @@ class TableState:
                 self._last[:] = 1
                 self._start_clock(self._history.debt)
 
-    def _last_slices(self) -> IndexedSlices:
-        assert self._plain is not None
-        gradient, step = self._plain
-        if isinstance(gradient, RowSums):
-            gradient = gradient.summed()
-            self._plain = gradient, step
-        return gradient
-
     def _velocity(self) -> NDArray[np.float32]:
         """What SGD without momentum has as velocity: its last move."""
         assert self._plain is not None
-        values, step = self._last_slices().values, self._plain[1]
+        (values, _, _), step = self._plain
         g = values.reshape(len(values), self._dim) * np.float32(step.scale)
         velocity: NDArray[np.float32] = np.clip(g, np.float32(-step.clip), np.float32(step.clip))
         velocity *= np.float32(-step.numbers[0])

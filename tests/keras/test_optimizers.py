@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastembed import ops, optimizers
-from fastembed.layers import Embedding
+from fastembed import Sequential, ops, optimizers
+from fastembed.layers import Embedding, GlobalAveragePooling1D
 from fastembed.layers.weights import Weight
 from fastembed.ops import IndexedSlices
 from tests.ops.helpers import bad_id_text
@@ -248,3 +248,86 @@ def test_momentum_set_later_starts_from_the_last_move() -> None:
         return table.value
 
     np.testing.assert_allclose(train(False), train(True), rtol=1e-6, atol=1e-6)
+
+
+# ── what a model hands over ──────────────────────────────────────────────────────────────────────
+
+
+class _Seen(optimizers.SGD):
+    """One that looks at the gradients."""
+
+    def apply_gradients(self, grads_and_weights: Any) -> None:
+        """Keep them, and take the step."""
+        pairs = list(grads_and_weights)
+        self.seen = [gradient for gradient, _ in pairs]
+        super().apply_gradients(pairs)
+
+
+class _OwnGradient(Embedding):
+    """One written before a gradient could be deferred."""
+
+    def gradient(self, ids: Any, output_gradient: Any) -> Any:  # type: ignore[override]
+        """As the layer's own, twice."""
+        slices = super().gradient(ids, output_gradient)
+        return slices._replace(values=2 * slices.values)
+
+
+def _trained(layers: Any, optimizer: Any) -> Any:
+    model = Sequential(layers)
+    model.compile(optimizer, "mse")
+    ids = np.array([[1, 2, 1], [0, 5, 5]])
+    targets = np.ones((2, *model.output_shape[1:]), np.float32)
+    model.train_on_batch(ids, targets)
+    return model
+
+
+def _embedding(kind: Any = Embedding) -> Any:
+    return kind(6, 2, input_length=3, weights=[np.zeros((6, 2), np.float32)])
+
+
+@pytest.mark.parametrize("more", [[], [GlobalAveragePooling1D()]])
+def test_an_optimizer_of_ones_own_gets_slices(more: Any) -> None:
+    optimizer = _Seen(lr=1.0)
+    model = _trained([_embedding(), *more], optimizer)
+    (slices,) = optimizer.seen
+    assert isinstance(slices, IndexedSlices)
+    assert slices.indices.tolist() == [0, 1, 2, 5]
+    other = _trained([_embedding(), *more], optimizers.SGD(lr=1.0))
+    np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
+
+
+def test_a_function_in_the_place_of_apply_gradients_gets_slices() -> None:
+    optimizer, seen = optimizers.SGD(), []
+    optimizer.apply_gradients = seen.extend  # type: ignore[method-assign]
+    _trained([_embedding()], optimizer)
+    assert isinstance(seen[0][0], IndexedSlices)
+
+
+def test_a_gradient_of_a_layers_own_is_used() -> None:
+    once, twice = (_trained([_embedding(kind)], optimizers.SGD(lr=0.5)) for kind in (Embedding, _OwnGradient))
+    np.testing.assert_array_equal(twice.get_weights()[0], 2 * once.get_weights()[0])
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        [[1, 2], [3, 4]],
+        np.array([[1, 0], [1, 1]], bool),
+        np.array([[1, 2], [3, 4]], object),
+        np.ma.array([[1, 2], [3, 4]]),
+    ],
+)
+def test_the_gradient_of_rows_may_be_of_any_numbers(gradient: Any, deferred: bool) -> None:
+    layer = _embedding()
+    layer.build(None)
+    optimizers.SGD(lr=1.0).apply_gradients([(layer.gradient([4, 1], gradient, deferred=deferred), layer)])
+    np.testing.assert_array_equal(layer.embeddings[[4, 1]], -np.asarray(gradient, np.float32))
+
+
+def test_the_gradient_of_rows_may_be_bfloat16() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    layer = _embedding()
+    layer.build(None)
+    slices = layer.gradient([4, 1], np.full((2, 2), 1.5, ml_dtypes.bfloat16))
+    assert slices.values.tolist() == [[1.5, 1.5], [1.5, 1.5]]

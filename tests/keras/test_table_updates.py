@@ -7,6 +7,7 @@ import pickle
 import re
 import threading
 import tracemalloc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -239,13 +240,53 @@ def test_sums_left_to_the_step_go_to_no_memory() -> None:
 @pytest.mark.parametrize("seen", [lambda one: one, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_the_velocity_of_sums_left_to_the_step_is_the_last_move(seen: Any) -> None:
     weight, optimizer = Weight("w", np.zeros((6, 2), np.float32)), optimizers.SGD(lr=0.5)
-    optimizer.apply_gradients([(kernels.embedding_row_sums([4, 1, 4], np.ones((3, 2)), 6), weight)])
+    rows = np.ones((3, 2), np.float32)
+    optimizer.apply_gradients([(kernels.embedding_row_sums([4, 1, 4], rows, 6), weight)])
+    rows[:] = 100   # the caller's again, once the step is taken
     velocity = seen(optimizer).get_weights()[1]
     assert velocity[:, 0].tolist() == [0, -0.5, 0, 0, -1, 0]
     optimizer.momentum = 0.5
     optimizer.apply_gradients([(kernels.embedding_row_sums([0], np.zeros((1, 2)), 6), weight)])
     weight.settle()
     assert weight.value[:, 1].tolist() == [0, -0.75, 0, 0, -1.5, 0]
+
+
+def test_sums_left_to_the_step_are_made_before_it_where_it_writes_what_they_read() -> None:
+    values = []
+    ids = np.arange(4000)[::-1].copy()
+    for make_gradient in (ops.embedding_grad, kernels.embedding_row_sums):
+        first, second = (Weight(name, start(4000, 16)) for name in "ab")
+        gradients = [make_gradient(ids, weight.value, 4000) for weight in (first, first)]
+        optimizers.SGD(lr=0.5).apply_gradients(list(zip(gradients, (first, second), strict=True)))
+        values.append(np.stack([first.value, second.value]))
+    np.testing.assert_array_equal(*values)
+
+
+def test_sgd_keeps_the_sums_of_its_last_step_alone() -> None:
+    weight, optimizer = Weight("w", start(10, 64)), optimizers.SGD()
+    rows = np.ones((50_000, 64), np.float32)
+    alive = weakref.ref(rows)
+    optimizer.apply_gradients([(kernels.embedding_row_sums(np.arange(50_000) % 10, rows, 10), weight)])
+    del rows
+    assert alive() is None
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+@pytest.mark.parametrize(("num_rows", "dim"), [(0, 4), (4, 0), (0, 0)])
+def test_tables_of_nothing_take_steps(name: str, num_rows: int, dim: int) -> None:
+    ids, rows = np.arange(num_rows), np.zeros((num_rows, dim), np.float32)
+    for gradient in (ops.embedding_grad(ids, rows, num_rows), kernels.embedding_row_sums(ids, rows, num_rows)):
+        weight, optimizer = Weight("w", rows.copy()), make(name, {})
+        optimizer.apply_gradients([(gradient, weight)])
+        weight.settle()
+        assert optimizer.get_weights()[1].shape == (num_rows, dim)
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray, np.memmap])
+def test_a_dense_gradient_may_be_of_a_subclass(kind: Any) -> None:
+    weight = Weight("w", np.zeros((6, 2), np.float32))
+    optimizers.SGD(lr=1.0).apply_gradients([(np.ones((6, 2), np.float32).view(kind), weight)])
+    assert (weight.value == -1).all()
 
 
 def test_sums_left_to_the_step_must_fit_the_weight() -> None:

@@ -282,7 +282,8 @@ C = [
         ("    return copy if before < num_rows else None", "    return copy if before <= num_rows else None"),
         ("    return copy if before < num_rows", "    return indices if before < num_rows"),
         ("begin, min(begin + job.claim, job.step.count))", "begin, begin + job.claim)"),
-        ("not every_row and job.step.dim <= SUMS_FLOATS and", "not every_row and"),
+        ("job.step.dim > SUMS_FLOATS or not row_sums", "not row_sums"),
+        (" or not row_sums.fits_step:", ":"),
         (
             "    _updates().settle_listed(&job.step, rows, settled)",
             "    _updates().settle_listed(&job.step, rows, count)",

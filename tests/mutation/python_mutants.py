@@ -322,7 +322,8 @@ PYTHON = [
             "            np.maximum(self.weight.value, 0, out=self.weight.value, where=self._moving())",
             "            np.maximum(self.weight.value, 0, out=self.weight.value)",
         ),
-        ("                state[self._last_slices().indices, 0] = self._velocity()", "                pass"),
+        ("            if alone and not any(gradient.reads(table) for table in tables or ()):", "            if alone:"),
+        ("                state[self._plain[0].indices, 0] = self._velocity()", "                pass"),
     ),
     *of(
         "_history.py",

@@ -105,6 +105,23 @@ def test_row_sums_are_the_gradient_before_it_is_summed() -> None:
     assert not sums.summed().values.any()
 
 
+def test_row_sums_that_nobody_made_are_empty() -> None:
+    slices = kernels.RowSums().summed()
+    assert (slices.values.shape, slices.indices.shape, slices.dense_shape) == ((0, 0), (0,), (0, 0))
+
+
+def test_row_sums_say_what_they_read() -> None:
+    grads, weights = normal(40, 3), np.ones((8, 5), np.float32)
+    sums = kernels.embedding_row_sums(np.arange(40), grads, 60)
+    assert sums.reads(grads)
+    assert sums.reads(grads[39:])
+    assert not sums.reads(weights)
+    bags = kernels.embedding_bag_row_sums(np.zeros((8, 5), int), grads[:8], 60, "sum", weights=weights)
+    assert bags.reads(weights)
+    assert bags.reads(grads)
+    assert not bags.reads(grads[8:])
+
+
 def test_row_sums_may_be_summed_in_several_threads_at_once() -> None:
     ids, grads = ids_with_repeats(5000, 40_000), normal(40_000, 16)
     sums = kernels.embedding_row_sums(ids, grads, 5000)

@@ -391,6 +391,8 @@ void what_is_lost_reads_as_zeros() {
     CHECK(first && second && first != second);
     CHECK(!mapped::cover(start - 1) && !mapped::cover(start + size));
     CHECK(!mapped::lost(place, size));
+    CHECK(mapped::watched(place, 1) && mapped::watched(place - 1, 2) && mapped::watched(place + size - 1, 1));
+    CHECK(!mapped::watched(place - 1, 1) && !mapped::watched(place + size, 1));
 #ifdef __linux__     // others do not keep to the limit
     rlimit limit, none;
     getrlimit(RLIMIT_AS, &limit);
@@ -416,6 +418,7 @@ void what_is_lost_reads_as_zeros() {
     mapped::forget(first);
     mapped::forget(second);
     CHECK(mapped::lost_count() == 0 && !mapped::cover(start) && !mapped::lost(place, size));
+    CHECK(!mapped::watched(place, size));
     munmap(place, size);
 }
 

@@ -11,7 +11,7 @@ cdef struct SumRows:
     const float* scales         # (rows of `grads`,) IN: a factor for each of them; or NULL
     float alpha                 # a factor for all
     const ptrdiff_t* which      # as `grads`: the position that a number goes to, with "max"; or NULL
-    float* out                  # (U, dim) OUT; for `into_table` the table, (V, dim) IN and OUT; or NULL
+    float* out                  # (U, dim) OUT, or, for `into_table`, the table, (V, dim) IN and OUT
     bint into_table
     ReduceRows reduce_rows
     AddToZeros add_to_zeros
@@ -237,7 +237,8 @@ cdef np.ndarray _group_rows(const Groups* groups):
 cdef class RowSums:
     """The gradient of looked-up rows, whose sums for each row of the table are still to be made.
 
-    An optimizer makes each while it takes the row's step; `summed` makes all. What the gradient came as is read then.
+    An optimizer makes each while it takes the row's step, where `fits_step` allows that; `summed` makes all. What the
+    gradient came as is read then.
     """
     cdef Groups groups
     cdef SumRows job
@@ -245,6 +246,10 @@ cdef class RowSums:
     cdef tuple arrays           # others that `job` points to
     cdef ptrdiff_t num_rows, grad_rows
     cdef int threads
+    cdef bint fits_step         # whole rows, of memory that stays: no error can come once a step has begun
+
+    def __cinit__(self):
+        self.job.groups = &self.groups
 
     @property
     def dense_shape(self):
@@ -262,43 +267,52 @@ cdef class RowSums:
         Raises:
             OSError: the mapped file of the gradient was cut short.
         """
-        cdef np.ndarray indices = _group_rows(&self.groups)
+        slices = self._empty_slices()
+        cdef SumRows job = self.job     # other threads may be summing too
+        job.out = <float*>np.PyArray_DATA(<np.ndarray>slices.values)
+        _run_sums(&job, self.threads)
+        _whole(self.grads)
+        _whole(self.weights)
+        return slices
+
+    cdef object _empty_slices(self):
+        """IndexedSlices with room for the sums."""
+        from fastembed.ops import _slices
         cdef np.npy_intp shape[2]
         shape[0] = self.groups.count()
         shape[1] = self.job.dim
-        cdef np.ndarray values = _new_array(2, shape, np.NPY_FLOAT)
-        cdef SumRows job = self.job     # other threads may be summing too
-        job.out = <float*>np.PyArray_DATA(values)
-        _run_sums(&job, self.threads)
-        self._still_whole()
-        from fastembed.ops import _slices
-        return _slices.IndexedSlices(values, indices, (self.num_rows, self.job.dim))
+        return _slices.IndexedSlices(
+            _new_array(2, shape, np.NPY_FLOAT), _group_rows(&self.groups), (self.num_rows, self.job.dim)
+        )
 
     def to_dense(self):
         """The whole gradient, zeros included."""
         return self.summed().to_dense()
 
+    def reads(self, np.ndarray array not None):
+        """Whether it may have bytes in common with an array."""
+        return _may_overlap(self.grads, array) or (self.weights is not None and _may_overlap(self.weights, array))
+
     cdef int _share(self) except -1:
         """The last part of making one. After that nothing of it changes: several threads may use it."""
+        cdef size_t k
         # Python code ran since the shapes were compared
         if np.PyArray_NBYTES(self.grads) != self.grad_rows * self.job.dim * 4:
             raise ValueError("the shape or dtype of an argument was changed during the call.")
         self.job.grads = <const float*>np.PyArray_DATA(self.grads)
         _share_sums(&self.job, &self.groups, self.threads)
-        return 0
-
-    cdef int _still_whole(self) except -1:
-        _whole(self.grads)
-        _whole(self.weights)
-        return 0
-
-    cdef bint _in_whole_rows(self) noexcept:
-        """Whether no claim is of a part of the columns."""
-        cdef size_t k
+        self.fits_step = self.job.dim > 0 and not (_is_mapped(self.grads) or _is_mapped(self.weights))
         for k in range(self.groups.claims().size()):
             if self.groups.claims()[k].end - self.groups.claims()[k].begin != self.job.dim:
-                return False
-        return True
+                self.fits_step = False
+        return 0
+
+
+cdef inline bint _may_overlap(np.ndarray one, np.ndarray other) noexcept:
+    """Whether C-contiguous arrays have bytes in common."""
+    cdef const char* begin = <const char*>np.PyArray_DATA(one)
+    cdef const char* other_begin = <const char*>np.PyArray_DATA(other)
+    return begin < other_begin + np.PyArray_NBYTES(other) and other_begin < begin + np.PyArray_NBYTES(one)
 
 
 def embedding_row_sums(ids, output_grad, num_rows, *, padding_id=None, num_threads=None):

@@ -54,6 +54,15 @@ inline bool lost(const void* place, size_t bytes) {
     return false;
 }
 
+// Whether a byte of this memory is of a mapping that is watched.
+inline bool watched(const void* place, size_t bytes) {
+    const uintptr_t from = reinterpret_cast<uintptr_t>(place);
+    for (Slot* slot = slots().load(std::memory_order_acquire); slot; slot = slot->next)
+        if (slot->start.load() != 0 && from < slot->end.load() && slot->start.load() < from + bytes)
+            return true;
+    return false;
+}
+
 #ifdef FASTEMBED_CATCHES_FAULTS
 
 inline struct sigaction& previous() {

@@ -6,6 +6,7 @@ cdef extern from "mapped.hpp" namespace "mapped" nogil:
     Slot* mapped_watch "mapped::watch"(uintptr_t start, size_t nbytes)
     void mapped_forget "mapped::forget"(Slot* slot)
     cpp_bool mapped_lost "mapped::lost"(const void* place, size_t nbytes)
+    cpp_bool mapped_watched "mapped::watched"(const void* place, size_t nbytes)
 
 
 def watch(mapping):
@@ -40,6 +41,11 @@ def check_whole(*arrays):
     for array in arrays:
         if np.PyArray_Check(array):
             _whole(<np.ndarray>array)
+
+
+cdef inline bint _is_mapped(np.ndarray array) noexcept:
+    """Whether it is over a mapped file, which may be cut short at any time."""
+    return array is not None and mapped_watched(np.PyArray_DATA(array), np.PyArray_NBYTES(array))
 
 
 cdef inline int _whole(np.ndarray array) except -1:

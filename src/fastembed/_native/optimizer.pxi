@@ -38,6 +38,7 @@ cdef struct StepJob:
     Step step
     ptrdiff_t claim         # rows a thread claims at a time
     const SumRows* sums     # what makes `step.grads`, by groups; or NULL
+    float* kept             # (U, dim) OUT: those sums, where somebody wants them later; or NULL
     # payment of the rows of ids
     const char* ids
     ptrdiff_t count
@@ -62,24 +63,27 @@ cdef void _step_block(void* context, ptrdiff_t block) noexcept nogil:
 
 
 cdef void _sum_and_step_block(void* context, ptrdiff_t block) noexcept nogil:
-    # the sums of a few rows, then their steps: no gradient goes to memory
+    # the sums of a few rows, then their steps: the gradient stays in the cache
     cdef StepJob* job = <StepJob*>context
     cdef const Groups* groups = job.sums.groups
     cdef Claim claim = groups.claims()[<size_t>block]
     cdef Claim part = claim
-    cdef float values[SUMS_FLOATS]
+    cdef float room[SUMS_FLOATS]
+    cdef float* values = room
     cdef ptrdiff_t rows[SUMS_ROWS + FE_ROWS_KNOWN]
     cdef Step step = job.step
     cdef ptrdiff_t most = min(<ptrdiff_t>SUMS_ROWS, SUMS_FLOATS // step.dim)
     cdef ptrdiff_t k, known
     step.rows = rows
-    step.grads = values
     while part.first < claim.last:
         part.last = min(part.first + most, claim.last)
         known = min(part.last + FE_ROWS_KNOWN, claim.last)
         step.count = known - part.first
         for k in range(step.count):
             rows[k] = groups.row(groups.start(part.first + k))
+        if job.kept:
+            values = job.kept + part.first * step.dim
+        step.grads = values
         if not _sum_groups(job.sums, part, values, part.first, groups.start(known)):
             return
         _updates().step_rows(&step, 0, part.last - part.first)
@@ -200,7 +204,7 @@ cdef class _Debts:
 cdef class _Update:
     """A step of one table that nothing can keep from being taken any more, but for a signal while it is."""
     cdef tuple arrays           # keeps alive what `job` points to
-    cdef RowSums row_sums
+    cdef readonly object gradient   # an array; or IndexedSlices, once the step is taken; or None: not wanted
     cdef StepJob job
     cdef int threads
     cdef double* sums           # (count,) IN and OUT: what the debts' sums gain by the step
@@ -223,22 +227,24 @@ def prepare_update(
     memset(job, 0, sizeof(StepJob))
     job.step = debts.step
     update.threads = _threads(None)
-    cdef np.ndarray rows = None
-    cdef np.ndarray grads = None
-    cdef RowSums row_sums
+    cdef RowSums row_sums = None
     if type(gradient) is RowSums:
         row_sums = gradient
-        if not every_row and job.step.dim <= SUMS_FLOATS and row_sums._in_whole_rows():
-            if row_sums.num_rows != job.step.num_rows or row_sums.job.dim != job.step.dim:
-                raise ValueError("the shape or dtype of an argument was changed during the call.")
-            update.row_sums = row_sums
-            job.sums = &row_sums.job
-        else:
+        # a table without rows has no columns here
+        if every_row or job.step.num_rows == 0 or job.step.dim > SUMS_FLOATS or not row_sums.fits_step:
             gradient = row_sums.summed()
-    if job.sums == NULL:
-        rows, grads = (None, gradient) if type(gradient) is np.ndarray else (gradient.indices, gradient.values)
-        _gradient_of_step(&job.step, rows, grads, every_row)
-    update.arrays = (table, state, frozen, last, numbers, powers, series, zeros, rows, grads, sums, gains)
+            row_sums = None
+        elif row_sums.num_rows != job.step.num_rows or row_sums.job.dim != job.step.dim:
+            raise ValueError("the gradient has another shape than the weight.")
+    if row_sums is None:
+        _gradient_of_step(&job.step, gradient, every_row)
+        update.gradient = gradient
+    else:
+        job.sums = &row_sums.job
+        if job.step.rule == 0:      # SGD keeps its last gradient, from which a velocity can be made
+            update.gradient = row_sums._empty_slices()
+            job.kept = <float*>np.PyArray_DATA(<np.ndarray>update.gradient.values)
+    update.arrays = (table, state, frozen, last, numbers, powers, series, zeros, gradient, sums, gains)
     job.step.l1, job.step.l2, job.step.scale, job.step.clip = l1, l2, scale, clip
     job.step.prepare = l1 != 0 or l2 != 0 or scale != 1 or clip != float("inf")
     job.step.norm, job.step.norm_low, job.step.norm_high, job.step.norm_rate = norm
@@ -253,16 +259,19 @@ def prepare_update(
     return update
 
 
-cdef int _gradient_of_step(Step* step, np.ndarray rows, np.ndarray grads, bint every_row) except -1:
-    cdef ptrdiff_t count = step.num_rows if rows is None else np.PyArray_SIZE(rows)
+cdef int _gradient_of_step(Step* step, object gradient, bint every_row) except -1:
+    cdef bint sparse = not np.PyArray_Check(gradient)
+    cdef np.ndarray grads = gradient.values if sparse else gradient
+    cdef np.ndarray rows = gradient.indices if sparse else None
+    cdef ptrdiff_t count = np.PyArray_SIZE(rows) if sparse else step.num_rows
     _fits(grads, np.NPY_FLOAT, count * step.dim)
     step.grads = <const float*>np.PyArray_DATA(grads)
     step.count = count
-    if rows is not None and every_row:
+    if sparse and every_row:
         step.count = step.num_rows
         step.grad_rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
         step.grad_count = count
-    elif rows is not None:
+    elif sparse:
         step.rows = <const ptrdiff_t*>np.PyArray_DATA(rows)
     return 0
 
@@ -293,9 +302,6 @@ def run_updates(list updates not None, list done not None):
             update.sums[k] += update.gains[k]
     for call in done:
         call()
-    for update in updates:
-        if update.row_sums is not None:
-            update.row_sums._still_whole()
 
 
 def settle_rows(

@@ -195,7 +195,8 @@ class Embedding(Layer):
     def backward(self, output_gradient: Any, step: Step) -> None:
         """Hand over the gradient of the rows that were read; ids have none."""
         if step.wants(self._table):
-            step.add_gradient(self._table, self.gradient(step.inputs, output_gradient, deferred=True))
+            deferred = {"deferred": True} if step.deferred and type(self).gradient is Embedding.gradient else {}
+            step.add_gradient(self._table, self.gradient(step.inputs, output_gradient, **deferred))
 
     def gradient(self, ids: Any, output_gradient: Any, *, deferred: bool = False) -> Any:
         """Return the gradient of a loss with respect to the table, as rows, for those who train elsewhere::
@@ -208,7 +209,7 @@ class Embedding(Layer):
             ids: as in the call; the layer must be built.
             output_gradient: array of the shape of the rows, ``ids.shape + (output_dim,)``.
             deferred: whether to leave the sums to the optimizer, which makes them while it takes the step: faster, but
-                `output_gradient` must not change before the optimizer's next step. Default False.
+                `output_gradient` must not change before that. Default False.
 
         Returns:
             `IndexedSlices`: the sum of each used row's gradients, the rows' ids, unique and sorted, and the table's
@@ -218,6 +219,8 @@ class Embedding(Layer):
             IndexError: if an id is outside [0, input_dim).
             ValueError: if the shapes do not fit.
         """
+        if np.ma.isMA(output_gradient) or np.asarray(output_gradient).dtype.kind not in "iuf":
+            output_gradient = np.asarray(output_gradient, np.float32)  # bfloat16, say
         sums = embedding_row_sums(exact_ids(ids), output_gradient, self.input_dim)
         return sums if deferred else sums.summed()
 

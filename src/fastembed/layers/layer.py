@@ -100,8 +100,7 @@ class Layer(WeightOwner):
                 ``step.saved``. ``step.add_gradient(self.kernel, gradient)`` hands over a weight's.
 
         Returns:
-            array of the inputs' shape, which nobody writes to before the model's next step; None where
-            ``step.needs_input_gradient`` is false.
+            array of the inputs' shape; None where ``step.needs_input_gradient`` is false.
 
         Raises:
             NotImplementedError: if the layer has a `call` of its own and no `backward`.

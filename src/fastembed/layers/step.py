@@ -18,11 +18,14 @@ class Step:
     Args:
         training: whether a backward pass will follow. `call` receives this too, if it has a parameter `training`.
         wanted: ids (as `id` gives them) of the arrays of weights that are trained.
+        deferred: whether a table's gradient may be handed over before it is summed, for an optimizer that takes that:
+            what ``Embedding.gradient(..., deferred=True)`` gives.
     """
 
-    def __init__(self, training: bool = False, wanted: Collection[int] = ()) -> None:
+    def __init__(self, training: bool = False, wanted: Collection[int] = (), deferred: bool = False) -> None:
         self.training = training
         self.wanted = wanted
+        self.deferred = deferred
         self.inputs: Any = None
         self.mask: Any = None  # the inputs'
         self.outputs: Any = None
