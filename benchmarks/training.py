@@ -3,6 +3,7 @@
     python -m benchmarks.training speed     # W4: a table of 1,000,000 x 64, batches of 4096 x 26 ids
     python -m benchmarks.training batch     # a table of 793,471 x 512, batches of 128 x 20 ids, mse, sgd
     python -m benchmarks.training exact     # 2,000 steps of each optimizer, largest and RMS error over dense float32's
+    python -m benchmarks.training batch --keras PYTHON    # beside the Keras that this Python has; speed: RMSprop too
 
 Results are checked before they are timed. Figures are medians of interleaved repetitions, on two threads; torch is
 left out where it is not installed.
@@ -10,11 +11,13 @@ left out where it is not installed.
 
 from __future__ import annotations
 
+import argparse
 import resource
 import statistics
-import sys
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,28 @@ except ImportError:
 
 V, D, SHAPE = 1_000_000, 64, (4096, 26)
 RUNS = 15
+
+
+class Keras:
+    """Keras in a process of its own, another Python's: a call is a step there."""
+
+    def __init__(self, python: str, what: str) -> None:
+        command = [python, str(Path(__file__).with_name("keras_peer.py")), what]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.name = self._line()
+
+    def __call__(self) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the process of Keras ended")
+        return line.strip()
 
 
 def race(contestants: dict[str, Callable[[], Any]], runs: int = RUNS) -> dict[str, float]:
@@ -57,7 +82,7 @@ def zipf(rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(V)[np.minimum(ids, V - 1)]
 
 
-def speed() -> None:
+def speed(keras: str | None) -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((*SHAPE, D)).astype(np.float32)
     for name, draw in (("W4u", lambda: rng.integers(0, V, SHAPE)), ("W4z", lambda: zipf(rng))):
@@ -81,10 +106,11 @@ def speed() -> None:
         show(f"{name} gradient:", race(contestants, 7))
         del dense
         for optimizer_name in ("sgd", "adagrad", "adam", "rmsprop"):
-            steps(name, optimizer_name, [draw() for _ in range(4)], rows)
+            peer = Keras(keras, "rmsprop") if keras and (name, optimizer_name) == ("W4u", "rmsprop") else None
+            steps(name, optimizer_name, [draw() for _ in range(4)], rows, peer)
 
 
-def steps(name: str, optimizer_name: str, batches: list[np.ndarray], rows: np.ndarray) -> None:
+def steps(name: str, optimizer_name: str, batches: list[np.ndarray], rows: np.ndarray, keras: Keras | None) -> None:
     """The table's part of a training step: what rows owe paid, gradient in, update. The gather is left out of both."""
     layer = Embedding.holding(np.full((V, D), 0.01, np.float32))
     weight = layer.weights[0]
@@ -129,10 +155,12 @@ def steps(name: str, optimizer_name: str, batches: list[np.ndarray], rows: np.nd
             torch_optimizer.step()
 
         contestants["torch dense"] = theirs
+    if keras is not None:
+        contestants[keras.name] = keras
     show(f"{name} {optimizer_name} step:", race(contestants, 5 if optimizer_name == "rmsprop" else 10))
 
 
-def batch() -> None:
+def batch(keras: str | None) -> None:
     """A model of one large table: the targets are float64 rows, the loss is their mean squared distance."""
     num_rows, dim, shape = 793_471, 512, (128, 20)
     rng = np.random.default_rng(0)
@@ -170,10 +198,16 @@ def batch() -> None:
             return loss.item()
 
         contestants["torch sparse"] = theirs
+    if keras is not None:
+        peer = Keras(keras, "batch")
+        loss = float(peer())
+        expected = float(np.mean(np.square(np.float32(0.01) - np.random.default_rng(0).random((*shape, dim)))))
+        assert abs(loss / expected - 1) < 1e-5, (loss, expected)
+        contestants[peer.name] = peer
     show("batch of 128 x 20, 793,471 x 512, mse, sgd:", race(contestants))
 
 
-def exact() -> None:
+def exact(keras: str | None) -> None:
     from tests.keras.test_table_updates import NAMES, RULES, errors
 
     for label, (name, kwargs) in zip(NAMES, RULES, strict=True):
@@ -184,10 +218,14 @@ def exact() -> None:
 
 
 if __name__ == "__main__":
+    kinds = {"speed": speed, "batch": batch, "exact": exact}
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=kinds)
+    parser.add_argument("--keras", metavar="PYTHON", help="a Python that has Keras and TensorFlow")
+    arguments = parser.parse_args()
     set_num_threads(2)
     if torch is not None:
         torch.set_num_threads(2)
-    kinds = {"speed": speed, "batch": batch, "exact": exact}
-    if len(sys.argv) != 2 or sys.argv[1] not in kinds:
-        sys.exit(__doc__)
-    kinds[sys.argv[1]]()
+    kinds[arguments.what](arguments.keras)

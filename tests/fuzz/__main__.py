@@ -43,15 +43,20 @@ class Fuzzer:
         self.words: set[str] = set()
 
     def warm_up(self) -> None:
-        """Read the whole files in every way, which imports what is imported late."""
-        for seed in self.seeds:
-            for way in range(16):
-                path = self.format.place(self.folder, seed)
-                try:
-                    self.format.read(path, way)
-                except Exception as error:
-                    if not is_refusal(error, path):
-                        raise
+        """Read whole files, which imports what is imported late: this format's in every way, and a few of each other's.
+
+        Damage can make a file one of another format, whose reader load_table then asks.
+        """
+        for format_ in FORMATS.values():
+            own = format_ is self.format
+            for seed in self.seeds if own else format_.seeds(self.folder):
+                for way in range(16 if own else 4):
+                    path = format_.place(self.folder, seed)
+                    try:
+                        format_.read(path, way)
+                    except Exception as error:
+                        if not is_refusal(error, path):
+                            raise
 
     def try_one(self, data: bytes) -> bool:
         """Whether an input is refused in words that no earlier one was refused in. Raises what a loader must not."""

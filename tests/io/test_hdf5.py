@@ -295,6 +295,20 @@ def test_chunks_that_do_not_fit_are_refused(chunk: tuple[int, ...]) -> None:
     assert str(caught.value) == f"chunks of shape {tuple(shape)} and {item} bytes do not fit shape (4,) of float32."
 
 
+def test_chunks_of_no_dimensions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=VALUES, chunks=(3, 2))
+    data = path.read_bytes()
+    start = data.index(struct.pack("<III", 3, 2, 4)) - 9  # their number, then an address
+    assert data[start - 2 : start + 1] == b"\3\2\3"
+    path.write_bytes(data[:start] + b"\0" + data[start + 1 :])
+    dataset = opened(path).dataset("x")
+    with pytest.raises(FormatError) as caught:
+        dataset.read()
+    assert str(caught.value) == "a.h5: /x: chunks of shape () and 0 bytes do not fit shape (6, 2) of float32."
+
+
 def test_place_of_values_outside_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:

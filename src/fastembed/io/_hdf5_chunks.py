@@ -36,7 +36,7 @@ def find(
     leaves: Iterable[tuple[bytes, int]],
 ) -> Chunks:
     """Look the chunks of an array up; `chunk` is their shape and the bytes of an element, `leaves` is their B-tree."""
-    *sizes, item = chunk
+    *sizes, item = chunk or (0,)  # a damaged file can say nothing at all
     if len(sizes) != len(shape) or item != dtype.itemsize or 0 in sizes:
         raise Malformed(f"chunks of shape {tuple(sizes)} and {item} bytes do not fit shape {shape} of {dtype}.")
     for number, _ in filters:
