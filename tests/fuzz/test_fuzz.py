@@ -41,7 +41,7 @@ def test_damaged_files_of_every_format_are_read_or_refused() -> None:
 def test_file_of_another_format_is_no_finding(tmp_path: Path) -> None:
     for rows in range(1, 100):
         np.save(tmp_path / "file.npy", np.ones((rows, 3), np.float32))
-        if zlib.crc32((tmp_path / "file.npy").read_bytes()) % 2 == 0:  # read by load_table, which asks npy's reader
+        if zlib.crc32((tmp_path / "file.npy").read_bytes()) % 4 == 2:  # read by load_table alone
             break
     done = fuzz("--format", "npz", "--input", str(tmp_path / "file.npy"))
     assert (done.returncode, done.stderr) == (0, "")
