@@ -72,8 +72,8 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _complain(command: str, message: str, code: int) -> int:
-    # one line, even where a file's name holds a line break
-    line = message.replace("\r", "\\r").replace("\n", "\\n")
+    # one line, even where a file's name holds a line break; what a function calls `name` is an option here
+    line = message.replace("\r", "\\r").replace("\n", "\\n").replace("`name`", "--name")
     print(f"fastembed {command}: {line}", file=sys.stderr)
     return code
 
