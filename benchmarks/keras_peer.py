@@ -68,7 +68,7 @@ def rmsprop():
 
     @tf.function
     def apply(ids):
-        optimizer.apply([tf.IndexedSlices(rows, ids, shape)], [table])
+        optimizer.apply([tf.IndexedSlices(rows, ids, tf.constant(shape))], [table])
 
     turn = iter(range(10**6))
 

@@ -94,6 +94,24 @@ static void fill(Task* task) {
     }
 }
 
+/* The same past the caches, which spares some processors a read of each line: the quicker of the two counts. */
+static void stream(Task* task) {
+    const __m256 value = _mm256_set1_ps(1.5f);
+    for (;;) {
+        ptrdiff_t k = atomic_fetch_add(&task->next, BLOCK);
+        if (k >= task->out_bytes)
+            break;
+        const ptrdiff_t stop = k + BLOCK < task->out_bytes ? k + BLOCK : task->out_bytes;
+        for (; k < stop && (size_t)(task->out + k) % 32; ++k)
+            task->out[k] = 1;
+        for (; k + 32 <= stop; k += 32)
+            _mm256_stream_ps((float*)(task->out + k), value);
+        for (; k < stop; ++k)
+            task->out[k] = 1;
+    }
+    _mm_sfence();
+}
+
 static void evict(Task* task) {
     int64_t sum = 0;
     for (ptrdiff_t k = 0; k < task->evictor_bytes; k += 64)
@@ -105,18 +123,18 @@ static void* work(void* argument) {
     Task* task = *(Task**)argument;
     const int first = ((Task**)argument)[1] != NULL;
     for (int round = 0; round < task->rounds; ++round) {
-        double seconds = 0;
-        for (int phase = 0; phase < 2; ++phase) {
+        double seconds[3];
+        for (int phase = 0; phase < 3; ++phase) {
             if (first && task->evictor_bytes)
                 evict(task);
             barrier(task);
             const double started = now();
-            if (phase) fill(task); else read_rows(task);
+            if (phase == 0) read_rows(task); else if (phase == 1) fill(task); else stream(task);
             barrier(task);
-            seconds += now() - started;
+            seconds[phase] = now() - started;
         }
         if (first)
-            task->seconds[round] = seconds;
+            task->seconds[round] = seconds[0] + (seconds[1] < seconds[2] ? seconds[1] : seconds[2]);
     }
     return NULL;
 }

@@ -42,9 +42,10 @@ def _kernel() -> dict[str, str]:
     from fastembed.ops import _threads
 
     built = kernels.build_info()
+    past = ", large outputs past the caches" if built["streams"] else ""
     return {
         "compiler": built["compiler"],
         "Cython": built["cython"],
-        "CPU path": f"{built['cpu_path']} (of {', '.join(built['cpu_paths'])})",
+        "CPU path": f"{built['cpu_path']} (of {', '.join(built['cpu_paths'])}){past}",
         "threads": _threads.describe(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ import fastembed
 from fastembed._native import kernels
 from fastembed.ops import _reference, gather
 
-from .helpers import DIMS, DTYPES, MODES, bad_id_text, random_table, same_bits, unaligned
+from .helpers import DIMS, DTYPES, MODES, bad_id_text, random_table, run_python, same_bits, unaligned
 
 
-@pytest.fixture(params=kernels.available_paths())
+@pytest.fixture(params=[*kernels.available_paths(), "streaming"])
 def cpu_path(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction path that runs here, in turn."""
-    before = kernels.build_info()["cpu_path"]
-    yield kernels.use_path(request.param)
+    """Each instruction path that runs here, in turn; and the best of them writing all outputs past the caches."""
+    before, limits = kernels.build_info()["cpu_path"], kernels.set_streaming(2**62, 1)
+    if request.param == "streaming":
+        kernels.set_streaming(0, 1)
+    yield kernels.use_path(None if request.param == "streaming" else request.param)
     kernels.use_path(before)
+    kernels.set_streaming(*limits)
 
 
 def test_gather_is_the_compiled_function() -> None:
@@ -59,15 +63,36 @@ def test_gather_settles_ids_outside_the_table(cpu_path: str, dim: int, mode: str
     assert same_bits(gather(table, ids, mode=mode), expected)
 
 
-@pytest.mark.parametrize("dim", [1, 3, 8, 33])
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 8, 12, 16, 33, 64])
 def test_gather_writes_nothing_beside_its_output(cpu_path: str, dim: int) -> None:
     table = random_table(11, dim)
     ids = np.random.default_rng(0).integers(-3, 14, 300)
-    around = np.full((302, dim), 7, np.float32)
-    gather(table, ids, out=around[1:-1], mode="zero")
-    assert (around[0] == 7).all()
-    assert (around[-1] == 7).all()
-    assert same_bits(around[1:-1], _reference.gather(table, ids, mode="zero"))
+    expected = _reference.gather(table, ids, mode="zero")
+    for shift in range(9):  # an output may begin on any float
+        around = np.full(302 * dim + 8, 7, np.float32)
+        begin = dim + shift
+        out = around[begin : begin + 300 * dim].reshape(300, dim)
+        gather(table, ids, out=out, mode="zero")
+        assert (around[:begin] == 7).all()
+        assert (around[begin + 300 * dim :] == 7).all()
+        assert same_bits(out, expected)
+
+
+def test_large_outputs_are_written_past_the_caches_where_that_pays() -> None:
+    code = """
+from fastembed._native import kernels
+print(*kernels.set_streaming(0, 1), kernels.build_info()["streams"])
+kernels.use_path("baseline")
+print(kernels.build_info()["streams"])
+"""
+    done = run_python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    nbytes, dim, streams, baseline = done.stdout.split()
+    assert (int(nbytes), int(dim)) in ((8 << 20, 32), (2**63 - 1, 32))
+    if sys.platform == "linux" and "avx2" in kernels.available_paths():
+        assert (int(nbytes) == 8 << 20) == ("AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="ascii"))
+    assert streams == str("avx2" in kernels.available_paths())
+    assert baseline == "False"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

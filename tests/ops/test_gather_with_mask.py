@@ -19,11 +19,13 @@ def test_gather_with_mask_is_the_compiled_function() -> None:
     assert fastembed.gather_with_mask is kernels.gather_with_mask
 
 
-@pytest.mark.parametrize("path", kernels.available_paths())
+@pytest.mark.parametrize("path", [*kernels.available_paths(), "streaming"])
 @pytest.mark.parametrize("dim", DIMS)
 def test_gather_with_mask_marks_what_is_not_padding(path: str, dim: int) -> None:
-    before = kernels.build_info()["cpu_path"]
-    kernels.use_path(path)
+    before, limits = kernels.build_info()["cpu_path"], kernels.set_streaming(2**62, 1)
+    if path == "streaming":
+        kernels.set_streaming(0, 1)
+    kernels.use_path(None if path == "streaming" else path)
     try:
         table = random_table(13, dim)
         ids = np.random.default_rng(dim).integers(0, 13, (40, 19))
@@ -37,6 +39,7 @@ def test_gather_with_mask_marks_what_is_not_padding(path: str, dim: int) -> None
         assert same_bits(rows, np.where(mask[..., None], table[ids], np.float32(0)))
     finally:
         kernels.use_path(before)
+        kernels.set_streaming(*limits)
 
 
 @pytest.mark.parametrize("padding_id", [0, 1, 4])

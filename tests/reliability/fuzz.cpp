@@ -121,6 +121,14 @@ template <typename T> void look_up() {
     fe_paths[path].copy_rows(out.get(), table.get(), rows.get(), count, dim, 8, below(2) ? (dim * 4 + 63) / 64 : 0,
                              has_zeros);
     check(same(out, expected), "rows copied");
+    if (fe_paths[path].stream_rows) {
+        const ptrdiff_t shift = below(9);   // where the rows of an output begin
+        Array<float> streamed(shift + count * dim);
+        fe_paths[path].stream_rows(streamed.get() + shift, table.get(), rows.get(), count, dim, 8,
+                                   below(2) ? (dim * 4 + 63) / 64 : 0, has_zeros);
+        check(std::memcmp(streamed.get() + shift, expected.get(), static_cast<size_t>(count * dim) * 4) == 0,
+              "rows streamed");
+    }
     if (const ids::CopyNarrow copy = ids::narrow_copier(sizeof(T), std::is_signed<T>::value, dim)) {
         Array<float> narrow(count * dim);
         const ptrdiff_t copied = copy(given.get(), count, num_rows, table.get(), narrow.get());

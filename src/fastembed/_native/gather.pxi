@@ -73,6 +73,8 @@ cdef int _gather(
         job.mask = <uint8_t*>np.PyArray_DATA(mask)
         _set_padding(&job.rule, padding_id, ids)
     job.copy_rows = path.copy_rows
+    if path.stream_rows and job.dim >= stream_dim and np.PyArray_NBYTES(out) >= stream_bytes:
+        job.copy_rows = path.stream_rows
     job.copy_narrow = NULL
     if mask is None:
         job.copy_narrow = narrow_copier(job.id_size, np.PyArray_ISSIGNED(ids), job.dim)

@@ -68,6 +68,15 @@ def output_cache_bytes():
     return cache().kept(), cache().limit()
 
 
+def set_streaming(ptrdiff_t nbytes, ptrdiff_t dim):
+    """Makes lookups write outputs from so many bytes, of rows from so many columns, past the caches, where the
+    instruction path can. Returns the two numbers before; at first those measured for this CPU."""
+    global stream_bytes, stream_dim
+    before = stream_bytes, stream_dim
+    stream_bytes, stream_dim = nbytes, dim
+    return before
+
+
 def use_path(str name=None):
     """Chooses the instruction path: the best that runs on this CPU, or the one named. Returns its name."""
     global path
@@ -97,4 +106,5 @@ def build_info():
         "cython": CYTHON_VERSION.decode().replace("_", "."),
         "cpu_path": path.name.decode(),
         "cpu_paths": available_paths(),
+        "streams": path.stream_rows != NULL and stream_bytes < PTRDIFF_MAX,
     }
