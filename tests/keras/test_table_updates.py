@@ -20,7 +20,7 @@ from fastembed import _table_state, constraints, ops, optimizers, regularizers
 from fastembed._native import kernels
 from fastembed.layers.weights import Weight
 from tests.keras.dense_rules import Dense
-from tests.ops.helpers import SCALE, bad_id_text
+from tests.ops.helpers import PATHS, SCALE, bad_id_text, on_path
 
 RULES: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {}),
@@ -146,17 +146,13 @@ def test_every_path_and_number_of_threads_gives_the_same_bits(name: str, kwargs:
         rng = np.random.default_rng(3)
         weight = Weight("w", start(400, dim))
         optimizer = make(name, kwargs | {"clipvalue": 0.5})
-        kernels.use_path(path)
-        try:
-            with ops.num_threads(threads):
-                for _ in range(6):
-                    optimizer.apply_gradients([(gradient(rng, rng.integers(0, 400, 300), 400, dim), weight)])
-                weight.settle()
-        finally:
-            kernels.use_path(None)
+        with on_path(path), ops.num_threads(threads):
+            for _ in range(6):
+                optimizer.apply_gradients([(gradient(rng, rng.integers(0, 400, 300), 400, dim), weight)])
+            weight.settle()
         return weight.value.tobytes() + b"".join(array.tobytes() for array in optimizer.get_weights())
 
-    results = {train(path, threads) for path in kernels.available_paths() for threads in (1, 3)}
+    results = {train(path, threads) for path in PATHS for threads in (1, 3)}
     assert len(results) == 1
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastembed._native import kernels
 
 SANITIZED = "san.so" in os.environ.get("LD_PRELOAD", "")
 SCALE = int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
@@ -17,6 +21,24 @@ SCALE = int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
 DIMS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 300, 1024)
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 MODES = ("raise", "clip", "wrap", "zero")
+
+
+# the ways of writing rows: each instruction path that runs here, and the best of them past the caches whatever the size
+PATHS = (*kernels.available_paths(), "streaming")
+
+
+@contextmanager
+def on_path(name: str) -> Iterator[None]:
+    """One of PATHS inside the block."""
+    before, limits = kernels.build_info()["cpu_path"], kernels.set_streaming(2**62, 1)
+    if name == "streaming":
+        kernels.set_streaming(0, 1)
+    kernels.use_path(None if name == "streaming" else name)
+    try:
+        yield
+    finally:
+        kernels.use_path(before)
+        kernels.set_streaming(*limits)
 
 
 def random_table(num_rows: int, dim: int, seed: int = 0) -> NDArray[np.float32]:

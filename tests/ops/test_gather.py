@@ -14,18 +14,14 @@ import fastembed
 from fastembed._native import kernels
 from fastembed.ops import _reference, gather
 
-from .helpers import DIMS, DTYPES, MODES, bad_id_text, random_table, run_python, same_bits, unaligned
+from .helpers import DIMS, DTYPES, MODES, PATHS, bad_id_text, on_path, random_table, run_python, same_bits, unaligned
 
 
-@pytest.fixture(params=[*kernels.available_paths(), "streaming"])
+@pytest.fixture(params=PATHS)
 def cpu_path(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction path that runs here, in turn; and the best of them writing all outputs past the caches."""
-    before, limits = kernels.build_info()["cpu_path"], kernels.set_streaming(2**62, 1)
-    if request.param == "streaming":
-        kernels.set_streaming(0, 1)
-    yield kernels.use_path(None if request.param == "streaming" else request.param)
-    kernels.use_path(before)
-    kernels.set_streaming(*limits)
+    """Each way of writing rows, in turn."""
+    with on_path(request.param):
+        yield request.param
 
 
 def test_gather_is_the_compiled_function() -> None:
@@ -35,7 +31,7 @@ def test_gather_is_the_compiled_function() -> None:
 
 @pytest.mark.parametrize("dim", DIMS)
 def test_gather_copies_rows_bit_for_bit(cpu_path: str, dim: int) -> None:
-    assert kernels.build_info()["cpu_path"] == cpu_path
+    assert kernels.build_info()["cpu_path"] == cpu_path or cpu_path == "streaming"
     table = random_table(37, dim)
     ids = np.random.default_rng(dim).integers(0, 37, (31, 29))
     ids[0, :3] = 0, 36, 36

@@ -11,7 +11,7 @@ import fastembed
 from fastembed._native import kernels
 from fastembed.ops import _reference, gather, gather_with_mask
 
-from .helpers import DIMS, DTYPES, MODES, bad_id_text, random_table, same_bits
+from .helpers import DIMS, DTYPES, MODES, PATHS, bad_id_text, on_path, random_table, same_bits
 
 
 def test_gather_with_mask_is_the_compiled_function() -> None:
@@ -19,14 +19,10 @@ def test_gather_with_mask_is_the_compiled_function() -> None:
     assert fastembed.gather_with_mask is kernels.gather_with_mask
 
 
-@pytest.mark.parametrize("path", [*kernels.available_paths(), "streaming"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dim", DIMS)
 def test_gather_with_mask_marks_what_is_not_padding(path: str, dim: int) -> None:
-    before, limits = kernels.build_info()["cpu_path"], kernels.set_streaming(2**62, 1)
-    if path == "streaming":
-        kernels.set_streaming(0, 1)
-    kernels.use_path(None if path == "streaming" else path)
-    try:
+    with on_path(path):
         table = random_table(13, dim)
         ids = np.random.default_rng(dim).integers(0, 13, (40, 19))
         rows, mask = gather_with_mask(table, ids)
@@ -37,9 +33,6 @@ def test_gather_with_mask_marks_what_is_not_padding(path: str, dim: int) -> None
         rows, mask = gather_with_mask(table, ids, padding_id=-1)
         np.testing.assert_array_equal(mask, ids != -1)
         assert same_bits(rows, np.where(mask[..., None], table[ids], np.float32(0)))
-    finally:
-        kernels.use_path(before)
-        kernels.set_streaming(*limits)
 
 
 @pytest.mark.parametrize("padding_id", [0, 1, 4])

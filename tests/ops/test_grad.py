@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastembed import ops
 from fastembed._native import kernels
 from fastembed.ops import _reference
-from tests.ops.helpers import DIMS, DTYPES, SCALE, bad_id_text, same_bits
+from tests.ops.helpers import DIMS, DTYPES, PATHS, SCALE, bad_id_text, on_path, same_bits
 
 
 def normal(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -56,16 +56,14 @@ def test_grad_sorts_any_rows(num_rows: int) -> None:
     assert_same(ops.embedding_grad(ids, grads, num_rows), _reference.embedding_grad(ids, grads, num_rows))
 
 
-@pytest.mark.parametrize("path", kernels.available_paths())
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dim", [100, 64])
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_grad_has_the_same_bits_for_any_threads_and_path(threads: int, path: str) -> None:
+def test_grad_has_the_same_bits_for_any_threads_and_path(threads: int, dim: int, path: str) -> None:
     ids = ids_with_repeats(900, 30_000)     # id 0 alone is larger than a thread's share: its columns are split
-    grads = normal(30_000, 100)
-    kernels.use_path(path)
-    try:
+    grads = normal(30_000, dim)
+    with on_path(path):
         slices = ops.embedding_grad(ids, grads, 1000, num_threads=threads)
-    finally:
-        kernels.use_path(None)
     assert_same(slices, _reference.embedding_grad(ids, grads, 1000))
 
 

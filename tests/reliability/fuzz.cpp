@@ -163,6 +163,14 @@ void pool_bag() {
         copied[k] = 0.0f + rows[k / dim][k % dim];
     fe_paths[some_path()].add_to_zeros(out.get(), rows.get(), count, dim, known, 8, 2);
     check(same(out, copied), "rows added to zeros");
+    const fe_path& path = fe_paths[some_path()];
+    if (path.stream_to_zeros) {
+        const ptrdiff_t shift = below(9);
+        Array<float> streamed(shift + count * dim);
+        path.stream_to_zeros(streamed.get() + shift, rows.get(), count, dim, known, 8, 2);
+        check(std::memcmp(streamed.get() + shift, copied.get(), static_cast<size_t>(count * dim) * 4) == 0,
+              "rows streamed to zeros");
+    }
     Array<ptrdiff_t> which(dim);
     for (ptrdiff_t d = 0; d < dim; ++d)
         which[d] = -1;

@@ -12,6 +12,7 @@ cdef struct Gather:
     float* out              # (count, dim) OUT
     uint8_t* mask           # (count,) OUT, or NULL
     CopyRows copy_rows
+    bint streams            # whether copy_rows writes past the caches
     CopyNarrow copy_narrow  # NULL where rows are not narrow, or ids have to be compared with padding
     ptrdiff_t ahead         # rows prefetched before their turn
     ptrdiff_t lines         # cache lines prefetched of each
@@ -43,6 +44,13 @@ cdef void _gather_block(void* context, ptrdiff_t block) noexcept nogil:
             return
         job.copy_rows(job.out + start * job.dim, job.table, rows, count, job.dim, job.ahead, job.lines, has_zeros)
         start += count
+    if job.streams:
+        finish_stores()
+
+
+cdef inline bint _streams(ptrdiff_t nbytes, ptrdiff_t dim) noexcept:
+    """Whether an output of rows is written past the caches."""
+    return path.stream_rows != NULL and nbytes >= stream_bytes and dim >= stream_dim
 
 
 cdef int _gather(
@@ -72,9 +80,8 @@ cdef int _gather(
     if mask is not None:
         job.mask = <uint8_t*>np.PyArray_DATA(mask)
         _set_padding(&job.rule, padding_id, ids)
-    job.copy_rows = path.copy_rows
-    if path.stream_rows and job.dim >= stream_dim and np.PyArray_NBYTES(out) >= stream_bytes:
-        job.copy_rows = path.stream_rows
+    job.streams = _streams(np.PyArray_NBYTES(out), job.dim)
+    job.copy_rows = path.stream_rows if job.streams else path.copy_rows
     job.copy_narrow = NULL
     if mask is None:
         job.copy_narrow = narrow_copier(job.id_size, np.PyArray_ISSIGNED(ids), job.dim)

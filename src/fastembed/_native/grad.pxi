@@ -34,6 +34,7 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef SumRows* job = <SumRows*>context
     cdef Claim claim = job.groups.claims()[<size_t>block]
     _sum_groups(job, claim, job.out, 0, job.groups.start(claim.last))
+    finish_stores()
 
 
 cdef bint _sum_groups(const SumRows* job, Claim claim, float* out, ptrdiff_t base, ptrdiff_t known) noexcept nogil:
@@ -270,6 +271,8 @@ cdef class RowSums:
         slices = self._empty_slices()
         cdef SumRows job = self.job     # other threads may be summing too
         job.out = <float*>np.PyArray_DATA(<np.ndarray>slices.values)
+        if _streams(np.PyArray_NBYTES(<np.ndarray>slices.values), job.dim):
+            job.add_to_zeros = path.stream_to_zeros
         _run_sums(&job, self.threads)
         _whole(self.grads)
         _whole(self.weights)

@@ -145,6 +145,8 @@ cdef extern from "rows.h" nogil:
         CopyRows stream_rows
         ReduceRows reduce_rows
         AddToZeros add_to_zeros
+        AddToZeros stream_to_zeros
+    void finish_stores "fe_finish_stores"()
     const Path paths "fe_paths"[]
     const int PATH_COUNT "FE_PATH_COUNT"
     int path_runs_here "fe_path_runs_here"(int k)

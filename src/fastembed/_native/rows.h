@@ -187,7 +187,7 @@ FE_AVX2 FE_INLINE void fe_stream_rows_inline(float* out, const float* table, con
     }
 }
 
-/* The same for any width; what was written is there for other threads at the end. */
+/* The same for any width; not there for other threads before fe_finish_stores. */
 FE_AVX2 static void fe_stream_rows_avx2(float* out, const float* table, const ptrdiff_t* rows, ptrdiff_t count,
                                         ptrdiff_t dim, ptrdiff_t ahead, ptrdiff_t lines, int with_zeros) {
     const int even = dim && dim % 8 == 0 && (size_t)out % 16 == 0;
@@ -203,7 +203,6 @@ FE_AVX2 static void fe_stream_rows_avx2(float* out, const float* table, const pt
         fe_stream_rows_inline(out, table, rows, count, dim, ahead, lines, FE_ON_VECTOR);
     else
         fe_stream_rows_inline(out, table, rows, count, dim, ahead, lines, FE_MID_VECTOR);
-    _mm_sfence();
 }
 #endif
 
@@ -400,6 +399,35 @@ static inline void fe_divide_row(float* row, float divisor, ptrdiff_t begin, ptr
         row[d] /= divisor;
 }
 
+#ifdef FE_HAVE_AVX2
+/* As fe_add_to_zeros_inline, past the caches where rows are whole vectors; not there for others before
+   fe_finish_stores. */
+FE_AVX2 static void fe_stream_to_zeros_avx2(float* out, const float* const* rows, ptrdiff_t count, ptrdiff_t dim,
+                                            ptrdiff_t known, ptrdiff_t ahead, ptrdiff_t lines) {
+    const __m256 zeros = _mm256_setzero_ps();
+    if (dim % 8 || (size_t)out % 32) {
+        fe_add_to_zeros_inline(out, rows, count, dim, known, ahead, lines);
+        return;
+    }
+    for (ptrdiff_t k = 0; k < count; ++k) {
+        if (k + ahead < known) {
+            const char* next = (const char*)rows[k + ahead];
+            for (ptrdiff_t line = 0; line < lines; ++line)
+                FE_PREFETCH_READ(next + line * 64);
+        }
+        for (ptrdiff_t d = 0; d < dim; d += 8)
+            _mm256_stream_ps(out + k * dim + d, _mm256_add_ps(_mm256_loadu_ps(rows[k] + d), zeros));
+    }
+}
+#endif
+
+/* What this thread wrote past the caches is there for other threads. */
+static inline void fe_finish_stores(void) {
+#ifdef FE_HAVE_AVX2
+    _mm_sfence();
+#endif
+}
+
 /* ── Paths ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 #define FE_PATH(name, target)                                                                                          \
@@ -436,13 +464,14 @@ typedef struct {
     fe_copy_rows_function stream_rows;      /* NULL where there are no such stores */
     fe_reduce_rows_function reduce_rows;
     fe_add_to_zeros_function add_to_zeros;
+    fe_add_to_zeros_function stream_to_zeros;   /* NULL where there are no such stores */
 } fe_path;
 
 static const fe_path fe_paths[] = {
 #ifdef FE_HAVE_AVX2
-    {"avx2", fe_copy_rows_avx2, fe_stream_rows_avx2, fe_reduce_rows_avx2, fe_add_to_zeros_avx2},
+    {"avx2", fe_copy_rows_avx2, fe_stream_rows_avx2, fe_reduce_rows_avx2, fe_add_to_zeros_avx2, fe_stream_to_zeros_avx2},
 #endif
-    {"baseline", fe_copy_rows_baseline, NULL, fe_reduce_rows_baseline, fe_add_to_zeros_baseline},
+    {"baseline", fe_copy_rows_baseline, NULL, fe_reduce_rows_baseline, fe_add_to_zeros_baseline, NULL},
 };
 #define FE_PATH_COUNT ((int)(sizeof fe_paths / sizeof fe_paths[0]))
 
