@@ -74,6 +74,22 @@ C = [
         ("            FE_COPY8(out + dim - 8, row + dim - 8);", "            FE_COPY8(out + d, row + d);"),
         ("        memcpy(out + dim - 4, row + dim - 4, 16);", ""),
     ),
+    # past the caches
+    *of(
+        "_native/rows.h",
+        f"{OPS} {FUZZ} {GRAD}",
+        (
+            "        if (rows[k] < 0)\n            memset(out + k * dim, 0, (size_t)dim * sizeof(float));\n"
+            "        else\n            fe_stream_row(",
+            "        fe_stream_row(",
+        ),
+        (
+            "    if (begins == FE_MID_VECTOR || (begins == FE_ANYWHERE && d + 4 <= dim)) {",
+            "    if (begins == FE_MID_VECTOR || begins == FE_ANYWHERE) {",
+        ),
+        ("    const int even = dim && dim % 8 == 0", "    const int even = dim % 8 == 0"),
+        ("    if (dim % 8 || (size_t)out % 32) {", "    if ((size_t)out % 32) {"),
+    ),
     *of(
         "_native/rows.h",
         f"{BAG} {FUZZ} {GRAD}",
