@@ -48,7 +48,16 @@ def batch():
     model.compile(optimizer="sgd", loss="mse")
     layer.set_weights([np.full((num_rows, dim), 0.01, np.float32)])
     turn = iter(range(10**6))
-    return lambda: float(np.ravel(model.train_on_batch(batches[next(turn) % len(batches)], targets))[0])
+
+    def step():
+        k = next(turn)
+        loss = float(np.ravel(model.train_on_batch(batches[k % len(batches)], targets))[0])
+        if k == 0:
+            moved = (layer.get_weights()[0] != np.float32(0.01)).any(axis=1)
+            assert np.array_equal(np.flatnonzero(moved), np.unique(batches[0]))
+        return loss
+
+    return step
 
 
 def rmsprop():
@@ -73,7 +82,13 @@ def rmsprop():
     turn = iter(range(10**6))
 
     def step():
-        apply(batches[next(turn) % len(batches)])
+        k = next(turn)
+        apply(batches[k % len(batches)])
+        if k == 0:
+            moved = np.abs(table.numpy() - np.float32(0.01))
+            touched = np.unique(batches[0])
+            assert np.allclose(moved[touched], 0.001 / np.sqrt(0.1), rtol=0.01)
+            assert np.array_equal(np.flatnonzero(moved.any(axis=1)), touched)
         return float(table.value[0, 0])  # waits until it is done
 
     return step

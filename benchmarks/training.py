@@ -225,6 +225,8 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=kinds)
     parser.add_argument("--keras", metavar="PYTHON", help="a Python that has Keras and TensorFlow")
     arguments = parser.parse_args()
+    if arguments.keras and arguments.what == "exact":
+        parser.error("--keras is for speed and batch")
     set_num_threads(2)
     if torch is not None:
         torch.set_num_threads(2)

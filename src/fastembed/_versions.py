@@ -42,7 +42,7 @@ def _kernel() -> dict[str, str]:
     from fastembed.ops import _threads
 
     built = kernels.build_info()
-    past = ", large outputs past the caches" if built["streams"] else ""
+    past = ", large outputs past the caches" if kernels.streams(2**40, 1024) else ""
     return {
         "compiler": built["compiler"],
         "Cython": built["cython"],

@@ -89,6 +89,12 @@ C = [
         ),
         ("    const int even = dim && dim % 8 == 0", "    const int even = dim % 8 == 0"),
         ("    if (dim % 8 || (size_t)out % 32) {", "    if ((size_t)out % 32) {"),
+        ("_mm256_add_ps(_mm256_loadu_ps(rows[k] + d), zeros));", "_mm256_loadu_ps(rows[k] + d));"),
+    ),
+    *of(
+        "_native/gather.pxi",
+        OPS,
+        ("nbytes >= stream_bytes and dim >= stream_dim", "nbytes > stream_bytes and dim >= stream_dim"),
     ),
     *of(
         "_native/rows.h",

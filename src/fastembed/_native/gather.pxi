@@ -41,7 +41,7 @@ cdef void _gather_block(void* context, ptrdiff_t block) noexcept nogil:
         )
         if settled < count:
             job.bad.report(start + settled, bad_bits)
-            return
+            break
         job.copy_rows(job.out + start * job.dim, job.table, rows, count, job.dim, job.ahead, job.lines, has_zeros)
         start += count
     if job.streams:

@@ -13,6 +13,7 @@ cdef struct SumRows:
     const ptrdiff_t* which      # as `grads`: the position that a number goes to, with "max"; or NULL
     float* out                  # (U, dim) OUT, or, for `into_table`, the table, (V, dim) IN and OUT
     bint into_table
+    bint streams                # whether add_to_zeros writes past the caches
     ReduceRows reduce_rows
     AddToZeros add_to_zeros
     ptrdiff_t ahead
@@ -34,7 +35,8 @@ cdef void _sum_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef SumRows* job = <SumRows*>context
     cdef Claim claim = job.groups.claims()[<size_t>block]
     _sum_groups(job, claim, job.out, 0, job.groups.start(claim.last))
-    finish_stores()
+    if job.streams:
+        finish_stores()
 
 
 cdef bint _sum_groups(const SumRows* job, Claim claim, float* out, ptrdiff_t base, ptrdiff_t known) noexcept nogil:
@@ -271,7 +273,8 @@ cdef class RowSums:
         slices = self._empty_slices()
         cdef SumRows job = self.job     # other threads may be summing too
         job.out = <float*>np.PyArray_DATA(<np.ndarray>slices.values)
-        if _streams(np.PyArray_NBYTES(<np.ndarray>slices.values), job.dim):
+        job.streams = _streams(np.PyArray_NBYTES(<np.ndarray>slices.values), job.dim)
+        if job.streams:
             job.add_to_zeros = path.stream_to_zeros
         _run_sums(&job, self.threads)
         _whole(self.grads)

@@ -69,12 +69,17 @@ def output_cache_bytes():
 
 
 def set_streaming(ptrdiff_t nbytes, ptrdiff_t dim):
-    """Makes lookups write outputs from so many bytes, of rows from so many columns, past the caches, where the
-    instruction path can. Returns the two numbers before; at first those measured for this CPU."""
+    """Makes lookups, and gradients of rows that come once, write outputs from so many bytes, of rows from so many
+    columns, past the caches, where the instruction path can. Returns the two numbers before."""
     global stream_bytes, stream_dim
     before = stream_bytes, stream_dim
     stream_bytes, stream_dim = nbytes, dim
     return before
+
+
+def streams(ptrdiff_t nbytes, ptrdiff_t dim):
+    """Whether an output of so many bytes, of rows of so many columns, is written past the caches."""
+    return _streams(nbytes, dim)
 
 
 def use_path(str name=None):
@@ -106,5 +111,4 @@ def build_info():
         "cython": CYTHON_VERSION.decode().replace("_", "."),
         "cpu_path": path.name.decode(),
         "cpu_paths": available_paths(),
-        "streams": path.stream_rows != NULL and stream_bytes < PTRDIFF_MAX,
     }
