@@ -9,6 +9,7 @@ through AddressSanitizer; the memory is not limited then. `--input FILE` reads o
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import re
@@ -20,6 +21,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+from fastembed import tables
 from fastembed._native import kernels
 from fastembed.io import blocks
 
@@ -43,20 +45,21 @@ class Fuzzer:
         self.words: set[str] = set()
 
     def warm_up(self) -> None:
-        """Read whole files, which imports what is imported late: this format's in every way, and a few of each other's.
+        """Read the whole files in every way, which imports what is imported late.
 
-        Damage can make a file one of another format, whose reader load_table then asks.
+        Damage can make a file one of another format, whose reader load_table then asks: all of them are imported. Other
+        formats' files are not read: what they leave free would be more memory than an input may take.
         """
-        for format_ in FORMATS.values():
-            own = format_ is self.format
-            for seed in self.seeds if own else format_.seeds(self.folder):
-                for way in range(16 if own else 4):
-                    path = format_.place(self.folder, seed)
-                    try:
-                        format_.read(path, way)
-                    except Exception as error:
-                        if not is_refusal(error, path):
-                            raise
+        for reader in tables._READERS.values():
+            importlib.import_module(f"fastembed.io.{reader}")
+        for seed in self.seeds:
+            for way in range(16):
+                path = self.format.place(self.folder, seed)
+                try:
+                    self.format.read(path, way)
+                except Exception as error:
+                    if not is_refusal(error, path):
+                        raise
 
     def try_one(self, data: bytes) -> bool:
         """Whether an input is refused in words that no earlier one was refused in. Raises what a loader must not."""
