@@ -86,9 +86,12 @@ def rmsprop():
         apply(batches[k % len(batches)])
         if k == 0:
             moved = np.abs(table.numpy() - np.float32(0.01))
-            touched = np.unique(batches[0])
-            assert np.allclose(moved[touched], 0.001 / np.sqrt(0.1), rtol=0.01)
+            touched, times = np.unique(batches[0], return_counts=True)
             assert np.array_equal(np.flatnonzero(moved.any(axis=1)), touched)
+            # a first step has one length whatever the gradient, but for the few that epsilon is not small against; of
+            # an id that comes twice Keras squares each gradient, not their sum
+            lengths = np.quantile(moved[touched[times == 1]], [0.01, 1])
+            assert np.allclose(lengths, 0.001 / np.sqrt(0.1), rtol=0.01)
         return float(table.value[0, 0])  # waits until it is done
 
     return step
