@@ -2,7 +2,8 @@
 
     PYTHON keras_peer.py batch|rmsprop
 
-A line in is one step, a line out is what the step gave: the loss of a batch, or nothing. Python 3.7 has to read this.
+A line in is one step, a line out says that it is done: the loss of a batch, a number of the table. Python 3.7 has to
+read this.
 """
 
 import os

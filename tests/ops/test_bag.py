@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from fastembed._native import kernels
 from fastembed.ops import _reference, embedding_bag
 
-from .helpers import SCALE
+from .helpers import SCALE, on_path
 
 DIMS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 72, 100, 300)
 REDUCTIONS = ("sum", "mean", "max", "sqrtn")
@@ -23,16 +21,6 @@ FORMS = ("2-D", "N-D", "offsets", "last offset", "lengths", "arrays", "lists")
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 PATHS = kernels.available_paths()
 SPECIAL = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-40, 3e38, 1.0, -1.0], np.float32)
-
-
-@contextmanager
-def instruction_path(name: str) -> Iterator[None]:
-    before = kernels.build_info()["cpu_path"]
-    kernels.use_path(name)
-    try:
-        yield
-    finally:
-        kernels.use_path(before)
 
 
 def floats(rng: np.random.Generator, shape: Any, special: float) -> NDArray[np.float32]:
@@ -125,7 +113,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 @given(cases())
 def test_bag_equals_its_definition(case: dict[str, Any]) -> None:
     expected = _reference.embedding_bag(case["table"], **case["defined"], **case["common"])
-    with instruction_path(case["path"]):
+    with on_path(case["path"]):
         result = embedding_bag(case["table"], **case["given"], **case["common"], num_threads=case["threads"])
         assert_same_bits(result, expected)
         out = np.full(expected.shape, 7, np.float32)
@@ -171,7 +159,7 @@ def test_bag_max_keeps_the_first_of_equals(dim: int, path: str) -> None:
     rng = np.random.default_rng(dim)
     table = rng.choice(np.array([0.0, -0.0, -np.inf], np.float32), (30, dim))
     ids = rng.integers(0, 30, (20, 6))
-    with instruction_path(path):
+    with on_path(path):
         assert_same_bits(embedding_bag(table, ids, reduce="max"), _reference.embedding_bag(table, ids, reduce="max"))
 
 
@@ -197,7 +185,7 @@ def test_bag_splits_giant_bags_to_the_same_bits(dim: int, weighted: bool, reduce
         return
     table, ids, sizes, weights = giant_case(dim, weighted)
     arguments: dict[str, Any] = {"lengths": sizes, "weights": weights, "reduce": reduce, "padding_id": -1}
-    with instruction_path(path):
+    with on_path(path):
         alone = embedding_bag(table, ids, num_threads=1, **arguments)
         for threads in (2, 3, 16):
             assert alone.tobytes() == embedding_bag(table, ids, num_threads=threads, **arguments).tobytes()
