@@ -1,6 +1,6 @@
 """`python -m benchmarks`: every workload and every library installed, into benchmarks/results/.
 
-With one of --check, --shapes, --widths, --scaling, --pool or --ragged: that study instead.
+With one of --check, --shapes, --widths, --scaling, --pool, --ragged or --fused: that study instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot, pool, ragged, scaling, shapes, widths
+from benchmarks import fused, plot, pool, ragged, scaling, shapes, widths
 from fastembed import _bench, ops
 from fastembed._bench import report, workloads
 from fastembed._bench.limit import compiled
@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     study.add_argument("--scaling", action="store_true", help="time per id from small to large, and its jumps")
     study.add_argument("--pool", action="store_true", help="the threads against OpenMP: idle, contended, forked")
     study.add_argument("--ragged", action="store_true", help="pooled sentences against model2vec")
+    study.add_argument("--fused", action="store_true", help="what the mask costs a gather that makes it too")
     parser.add_argument("--only", nargs="+", metavar="W", choices=workloads.WORKLOADS, help="these workloads only")
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="these libraries only")
     parser.add_argument("--small", action="store_true", help="small shapes and few pairs: to try the harness itself")
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.check:
         return 1 if _bench.check(tell) else 0
     args.results.mkdir(parents=True, exist_ok=True)
-    for module in (shapes, widths, scaling, pool, ragged):
+    for module in (shapes, widths, scaling, pool, ragged, fused):
         if getattr(args, module.__name__.rpartition(".")[2]):
             return module.main(args.results, args.small, args.peers and tuple(args.peers), tell)
     plan = replace(_bench.FULL, threads=thread_counts(), peers=args.peers and tuple(args.peers))

@@ -83,16 +83,16 @@ print(*kernels.set_streaming(0, 1))
     assert (done.returncode, done.stderr) == (0, "")
     nbytes, dim = map(int, done.stdout.split())
     assert dim == 32
-    assert nbytes in (8 << 20, 2**63 - 1)
+    assert nbytes in (16 << 20, 2**63 - 1)
     if sys.platform == "linux" and "avx2" in kernels.available_paths():
-        assert (nbytes == 8 << 20) == ("AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="ascii"))
+        assert (nbytes == 16 << 20) == ("AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="ascii"))
     with on_path("streaming"):
-        kernels.set_streaming(8 << 20, 32)
-        assert kernels.streams(8 << 20, 32) == ("avx2" in kernels.available_paths())
-        assert not kernels.streams((8 << 20) - 1, 4096)
+        kernels.set_streaming(16 << 20, 32)
+        assert kernels.streams(16 << 20, 32) == ("avx2" in kernels.available_paths())
+        assert not kernels.streams((16 << 20) - 1, 4096)
         assert not kernels.streams(1 << 40, 31)
         kernels.use_path("baseline")
-        assert not kernels.streams(8 << 20, 32)
+        assert not kernels.streams(16 << 20, 32)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -243,9 +243,9 @@ cdef str RAISE = "raise"
 # Rows of tables over this many bytes are prefetched.
 cdef ptrdiff_t PREFETCH_BYTES = 512 * 1024
 # Lookups, and sums of gradients, write outputs from this many bytes, of rows of so many columns at least, past the
-# caches, where that pays: from 8 MiB on a lookup and reading its rows afterwards together take less time, up to 4 MiB
-# more, on a Zen 3 with 32 MiB of third-level cache.
-cdef ptrdiff_t STREAM_BYTES = 8 * 1024 * 1024
+# caches, where that pays: from 16 MiB on a lookup and reading its rows afterwards together take less time, up to 8 MiB
+# more, on a Zen 3 with 32 MiB of third-level cache (benchmarks/README.md).
+cdef ptrdiff_t STREAM_BYTES = 16 * 1024 * 1024
 cdef ptrdiff_t STREAM_DIM = 32
 # Outputs from this many bytes come from the recycler.
 cdef ptrdiff_t RECYCLE_BYTES = 1024 * 1024
