@@ -69,14 +69,14 @@ C = [
         ),
     ),
     *of(
-        "_native/rows.h",
+        "_native/copies.h",
         OPS,
         ("            FE_COPY8(out + dim - 8, row + dim - 8);", "            FE_COPY8(out + d, row + d);"),
         ("        memcpy(out + dim - 4, row + dim - 4, 16);", ""),
     ),
     # past the caches
     *of(
-        "_native/rows.h",
+        "_native/copies.h",
         f"{OPS} {FUZZ} {GRAD}",
         (
             "        if (rows[k] < 0)\n            memset(out + k * dim, 0, (size_t)dim * sizeof(float));\n"
@@ -88,6 +88,10 @@ C = [
             "    if (begins == FE_MID_VECTOR || begins == FE_ANYWHERE) {",
         ),
         ("    const int even = dim && dim % 8 == 0", "    const int even = dim % 8 == 0"),
+    ),
+    *of(
+        "_native/sums.h",
+        f"{OPS} {FUZZ} {GRAD}",
         ("    if (dim % 8 || (size_t)out % 32) {", "    if ((size_t)out % 32) {"),
         ("_mm256_add_ps(_mm256_loadu_ps(rows[k] + d), zeros));", "_mm256_loadu_ps(rows[k] + d));"),
     ),
@@ -97,7 +101,7 @@ C = [
         ("nbytes >= stream_bytes and dim >= stream_dim", "nbytes > stream_bytes and dim >= stream_dim"),
     ),
     *of(
-        "_native/rows.h",
+        "_native/sums.h",
         f"{BAG} {FUZZ} {GRAD}",
         (
             "    return value > acc || (value != value && acc == acc) ? value : acc;",
@@ -110,7 +114,7 @@ C = [
         ("            place[d] = row[d] + 0.0f;", "            place[d] = row[d];"),
     ),
     *of(
-        "_native/rows.h",
+        "_native/copies.h",
         f"{FUZZ} {OPS}",
         (
             "        for (; k + ahead < count; ++k) {\n            if (!with_zeros",
@@ -123,7 +127,7 @@ C = [
         ),
     ),
     *of(
-        "_native/rows.h",
+        "_native/sums.h",
         f"{BAG} {FUZZ} {GRAD}",
         ("    for (; d + 64 <= end; d += 64)", "    for (; d + 64 <= end + 8; d += 64)"),
         ("        row[d] /= divisor;", "        row[d] *= 1.0f / divisor;"),
