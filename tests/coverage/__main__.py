@@ -32,7 +32,7 @@ from pathlib import Path
 from .gcov import MARK, NATIVE, Counts, Taken
 
 ROOT = Path(__file__).parents[2]
-KERNELS = ["ids.hpp", "vectors.h", "copies.h", "sums.h", "rows.h", "updates.h", "losses.h"]
+KERNELS = ["ids.hpp", "vectors.h", "copies.h", "sums.h", "rows.h", "steps.h", "debts.h", "updates.h", "losses.h"]
 KERNELS += ["groups.hpp", "pool.hpp", "buffers.hpp", "mapped.hpp"]
 LOADERS = ["reader.hpp", "lines.hpp", "numbers.hpp", "words.hpp", "keys.hpp", "sequences.hpp"]
 MODULES = ["io/*.py", "loading.py", "tables.py", "_loading.py", "_stored_weights.py"]

@@ -166,17 +166,8 @@ C = [
         ("                count_ += part.groups;", "                count_ = part.groups;"),
     ),
     *of(
-        "_native/updates.h",
+        "_native/steps.h",
         f"{STEP} {FUZZ}",
-        (
-            "        if (job->frozen && job->frozen[row])\n            continue;\n        float* p = job->table",
-            "        float* p = job->table",
-        ),
-        (
-            "            if (job->owes && job->last[row] && job->last[row] < job->now - 1)",
-            "            if (job->owes && job->last[row] && job->last[row] < job->now - 2)",
-        ),
-        ("            job->last[row] = job->now;\n        }", "        }"),
         ("        value = value > clip ? clip : value;", ""),
         ("        out[d - begin] = value < -clip ? -clip : value;", "        out[d - begin] = value;"),
         ("            value += l2 * p[d];", "            value += l2;"),
@@ -190,20 +181,41 @@ C = [
         "_native/updates.h",
         f"{STEP} {FUZZ}",
         (
+            "        if (job->frozen && job->frozen[row])\n            continue;\n        float* p = job->table",
+            "        float* p = job->table",
+        ),
+        (
+            "            if (job->owes && job->last[row] && job->last[row] < job->now - 1)",
+            "            if (job->owes && job->last[row] && job->last[row] < job->now - 2)",
+        ),
+        ("            job->last[row] = job->now;\n        }", "        }"),
+    ),
+    *of(
+        "_native/steps.h",
+        f"{STEP} {FUZZ}",
+        (
             "            p[d] -= rate * g[d] / (sqrtf(a) + epsilon);\n        }\n        break;\n    case FE_ADAGRAD:",
             "            p[d] -= rate * g[d] / sqrtf(a + epsilon);\n        }\n        break;\n    case FE_ADAGRAD:",
         ),
         ("(sqrtf(v * unbias) + epsilon);", "(sqrtf(v) + epsilon);"),
         ("size = fabsf(g[d]);", "size = g[d];"),
-        ("(sqrtf(s2[d]) + epsilon) * t0;", "(sqrtf(s1[d]) + epsilon) * t0;"),
-        ("        if (steps < owed) {", "        if (0) {"),
-        (
-            "            p[d] = p[d] < 0 ? 0 : p[d];\n    }\n}\n\n/* The gradient",
-            "            p[d] = p[d];\n    }\n}\n\n/* The gradient",
-        ),
         ("p + begin, s + begin, dim, part, 0,", "p + begin, s, dim, part, 0,"),
         ("                p[begin + d] -= rate * part[d];", "                p[d] -= rate * part[d];"),
         ("        const float divisor = 1e-7f + norm,", "        const float divisor = norm,"),
+    ),
+    *of(
+        "_native/debts.h",
+        f"{STEP} {FUZZ}",
+        ("(sqrtf(s2[d]) + epsilon) * t0;", "(sqrtf(s1[d]) + epsilon) * t0;"),
+        ("        if (steps < owed) {", "        if (0) {"),
+        (
+            "            p[d] = p[d] < 0 ? 0 : p[d];\n    }\n}\n\n#endif",
+            "            p[d] = p[d];\n    }\n}\n\n#endif",
+        ),
+    ),
+    *of(
+        "_native/updates.h",
+        f"{STEP} {FUZZ}",
         ("            if (job->grad_rows[middle] < begin)", "            if (job->grad_rows[middle] <= begin)"),
         (
             "        else if (next < job->grad_count && job->grad_rows[next] == row)",
