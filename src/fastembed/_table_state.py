@@ -27,7 +27,7 @@ class StepNumbers(NamedTuple):
     """What a step is, the same for all weights."""
 
     t: int  # 1 for the first
-    numbers: tuple[float, ...]  # fe_numbers of updates.h
+    numbers: tuple[float, ...]  # fe_numbers of steps.h
     rate: float  # what average / size is multiplied with where there is no gradient
     scale: float = 1.0  # of gradients, for clipnorm
     clip: float = float("inf")  # clipvalue
@@ -47,7 +47,7 @@ class TableState:
 
     Args:
         weight: the `Weight`; its axes after the first are taken as one.
-        rule: name of the row update, see updates.h.
+        rule: name of the row update, see steps.h.
         lazy: whether rows without a gradient owe nothing.
     """
 
