@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -181,6 +182,8 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="a part of that; default 1")
     parser.add_argument("--only", help="numbers of rows, with commas between")
     arguments = parser.parse_args()
+    # a shell starts what it sends to the background with Ctrl-C ignored, and children would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     only = {int(number) for number in arguments.only.split(",")} if arguments.only else {row.number for row in ROWS}
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()

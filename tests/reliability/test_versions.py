@@ -429,7 +429,7 @@ print(sorted(set(ends)), len(ends))
 """
     from .helpers import scaled
 
-    done = run_python(PRELUDE + code, str(scaled(30)), options=("-W", "ignore::DeprecationWarning"), timeout=250)
+    done = run_python(PRELUDE + code, str(scaled(30)), options=("-W", "ignore::DeprecationWarning"), timeout=220 + scaled(30))
     assert_clean(done, f"[0] {scaled(30)}\n")
 
 
