@@ -22,7 +22,7 @@ from fastembed._native import kernels
 from fastembed.layers import Dense, Flatten, GlobalAveragePooling1D, Layer
 from tests.ops.helpers import assert_clean, run_python
 
-from .helpers import at_once
+from .helpers import at_once, scaled
 
 ROWS, DIM = 20_000, 16  # a table that takes longer to write than a switch between threads
 IDS = np.random.default_rng(0).integers(0, ROWS, (40, 50))
@@ -427,10 +427,9 @@ stop.set()
 for thread in threads: thread.join()
 print(sorted(set(ends)), len(ends))
 """
-    from .helpers import scaled
-
-    done = run_python(PRELUDE + code, str(scaled(30)), options=("-W", "ignore::DeprecationWarning"), timeout=220 + scaled(30))
-    assert_clean(done, f"[0] {scaled(30)}\n")
+    forks = scaled(30)
+    done = run_python(PRELUDE + code, str(forks), options=("-W", "ignore::DeprecationWarning"), timeout=220 + forks)
+    assert_clean(done, f"[0] {forks}\n")
 
 
 @posix
