@@ -23,7 +23,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 TABLE = np.arange(30, dtype=np.float32).reshape(10, 3)
 HINT = (
     ": the table has 10 rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
-    'mode="clip", "wrap" or "zero" accepts any id.'
+    'gather\'s mode="clip", "wrap" or "zero" accepts any id.'
 )
 
 

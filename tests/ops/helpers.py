@@ -54,21 +54,19 @@ def same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     return a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def bad_id_text(where: tuple[int, ...], value: int, num_rows: int) -> str:
+def bad_id_text(where: tuple[int, ...], value: int, num_rows: int, function: str = "gather") -> str:
     """The whole text of the IndexError about this id."""
     place = f"indices[{','.join(map(str, where))}]" if where else "indices"
+    padding = "gather_with_mask" if function == "gather" else function
+    takes = "" if "grad" in function else f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
     if num_rows == 0:
         why = "the table has no rows."
     elif value < 0:
-        why = (
-            "negative ids do not count from the end. If it marks padding, name it to gather_with_mask as padding_id; "
-            'mode="clip", "wrap" or "zero" accepts any id.'
-        )
+        why = f"negative ids do not count from the end. If it marks padding, name it to {padding} as padding_id"
+        why += f"; {takes}" if takes else "."
     else:
-        why = (
-            f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
-            'mode="clip", "wrap" or "zero" accepts any id.'
-        )
+        why = f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1."
+        why += f" {takes}" if takes else ""
     return f"{place} = {value} is not in [0, {num_rows}): {why}"
 
 

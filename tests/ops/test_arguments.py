@@ -59,7 +59,8 @@ Function = Callable[..., Any]
         (
             unaligned(np.zeros((3, 2), "f4")),
             ValueError,
-            "`table` must be C-contiguous, aligned and of native byte order. Received: one that is not aligned; " + FIX,
+            "`table` must be C-contiguous, aligned and of native byte order. Received: one that is not aligned; "
+            'convert it once, with np.require(table, np.float32, ["C", "A"]).',
         ),
     ],
     ids=str,
@@ -171,13 +172,13 @@ def test_texts_of_the_three_kinds_of_bad_id() -> None:
         gather(table, [[0, 6]])
     assert str(error.value) == (
         "indices[0,1] = 6 is not in [0, 6): the table has 6 rows; it needs (an Embedding's input_dim must be) at least "
-        'the largest id + 1. mode="clip", "wrap" or "zero" accepts any id.'
+        'the largest id + 1. gather\'s mode="clip", "wrap" or "zero" accepts any id.'
     )
     with pytest.raises(IndexError) as error:
         gather(table, [-1])
     assert str(error.value) == (
         "indices[0] = -1 is not in [0, 6): negative ids do not count from the end. If it marks padding, name it to "
-        'gather_with_mask as padding_id; mode="clip", "wrap" or "zero" accepts any id.'
+        'gather_with_mask as padding_id; gather\'s mode="clip", "wrap" or "zero" accepts any id.'
     )
     with pytest.raises(IndexError) as error:
         gather(table[:0], 0, mode="clip")

@@ -25,11 +25,11 @@ MODES = '"raise", "clip", "wrap", "zero"'
 FIX = "convert it once, with np.ascontiguousarray(table, dtype=np.float32)"
 LARGEST = (
     "the table has 10 rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
-    'mode="clip", "wrap" or "zero" accepts any id.'
+    'embedding_bag\'s mode="clip", "wrap" or "zero" accepts any id.'
 )
 NEGATIVE = (
     "negative ids do not count from the end. If it marks padding, name it to embedding_bag as padding_id; "
-    'mode="clip", "wrap" or "zero" accepts any id.'
+    'embedding_bag\'s mode="clip", "wrap" or "zero" accepts any id.'
 )
 
 
@@ -443,6 +443,8 @@ def test_bag_says_where_the_shape_of_the_output_comes_from(shape: tuple[int, ...
     text = f"`out` must have shape (2, 4), (B, D). Received: {shape}."
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         embedding_bag(TABLE, FLAT, lengths=[3, 3], out=out)
+    with pytest.raises(ValueError, match=re.escape(text)):
+        embedding_bag(TABLE, FLAT, offsets=[0, 2], out=out)
 
 
 def test_bag_refuses_a_read_only_output() -> None:

@@ -102,3 +102,11 @@ def test_a_bad_id_in_equal_lists_is_named_by_its_place() -> None:
     for bags in ([[1, 2], [3, 300]], [[1, 2], [3, 300], [4]]):
         with pytest.raises(IndexError, match=r"^indices\[1,1\] = 300 is not in \[0, 300\)"):
             embedding_bag(TABLE, bags)
+
+
+def test_weights_of_equal_lists_may_be_one_array() -> None:
+    table = np.arange(12, dtype=np.float32).reshape(6, 2)
+    weights = np.array([[1, 2], [3, 4]], np.float32)
+    expected = embedding_bag(table, np.array([[1, 2], [3, 4]]), weights=weights)
+    assert (embedding_bag(table, [np.array([1, 2]), np.array([3, 4])], weights=weights) == expected).all()
+    assert (embedding_bag(table, [[1, 2], [3, 4]], weights=weights) == expected).all()

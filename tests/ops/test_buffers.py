@@ -53,6 +53,19 @@ def address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def test_outputs_are_locked_and_unlocked_as_any_array() -> None:
+    large = output(2)
+    large.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        large[0] = 1
+    large.flags.writeable = True
+    large[0] = 1
+    assert (large[0] == 1).all()
+    view = large[1:].view()
+    view.flags.writeable = False
+    view.flags.writeable = True
+
+
 # ── What is kept ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -89,7 +90,7 @@ def test_grad_names_the_first_bad_id_of_a_large_batch(threads: int) -> None:
     ids[[20_000, 45_000, 99_999]] = 9
     with pytest.raises(IndexError) as error:
         ops.embedding_grad(ids, np.ones((100_000, 1), np.float32), 9, num_threads=threads)
-    assert str(error.value) == bad_id_text((20_000,), 9, 9)
+    assert str(error.value) == bad_id_text((20_000,), 9, 9, "embedding_grad")
 
 
 def test_row_sums_are_the_gradient_before_it_is_summed() -> None:
@@ -157,7 +158,7 @@ def test_grad_takes_lists_and_float64() -> None:
 def test_grad_names_the_first_bad_id_and_gives_nothing() -> None:
     with pytest.raises(IndexError) as error:
         ops.embedding_grad(np.array([[1, 2], [6, -1]]), normal(2, 2, 3), 6)
-    assert str(error.value) == bad_id_text((1, 0), 6, 6)
+    assert str(error.value) == bad_id_text((1, 0), 6, 6, "embedding_grad")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +301,16 @@ def test_scatter_add_refuses_in_words() -> None:
         ),
         ((table, [1], normal(1, 2), True), TypeError, "`alpha` must be a number. Received: True (bool)."),
         (
+            (table, [1], normal(1, 2), 10**400),
+            ValueError,
+            "`alpha` must be a number that a float holds. Received: an integer past 1.8e308.",
+        ),
+        (
+            (table, [1], np.ma.masked_array(normal(1, 2))),
+            TypeError,
+            "`values` must be floats of shape (1, D). Received: a masked array.",
+        ),
+        (
             (table, [1], table[1:2]),
             ValueError,
             "`values` must not share memory with `table`: it would be read after it is written.",
@@ -308,6 +319,28 @@ def test_scatter_add_refuses_in_words() -> None:
         with pytest.raises(kind) as error:
             ops.scatter_add(*arguments)     # type: ignore[arg-type]
         assert str(error.value) == text
+
+
+@pytest.mark.parametrize(
+    ("ids", "bad"), [([[1, 3], [2, 9]], 9), ([[1], [2, 9]], 9), ([[1], [2, 2**70]], 2**70), ([[1], [2, -1]], -1)]
+)
+def test_bag_grad_names_the_place_in_the_list(ids: Any, bad: int) -> None:
+    with pytest.raises(IndexError) as raised:
+        ops.embedding_bag_grad(ids, np.ones((2, 2), np.float32), 5)
+    assert str(raised.value) == bad_id_text((1, 1), bad, 5, "embedding_bag_grad")
+
+
+@pytest.mark.parametrize("bad", [-1, -(2**70), 5, 2**70])
+def test_grad_says_where_padding_is_named(bad: int) -> None:
+    with pytest.raises(IndexError) as raised:
+        ops.embedding_grad([bad], np.ones((1, 2), np.float32), 5)
+    assert str(raised.value) == bad_id_text((0,), bad, 5, "embedding_grad")
+
+
+def test_grad_of_more_rows_than_there_can_be() -> None:
+    text = f"`num_rows` must be an integer >= 0 and <= {2**63 - 1}. Received: {2**70}."
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        ops.embedding_grad([1], np.ones((1, 2), np.float32), 2**70)
 
 
 @settings(max_examples=100 * SCALE, deadline=None)

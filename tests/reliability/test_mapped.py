@@ -28,6 +28,10 @@ import fastembed
 from fastembed import embedding_bag, gather, gather_with_mask, mask
 from fastembed.io.npy import flat_chunks, open_npy
 folder = sys.argv[1]
+def map_file(path):
+    import mmap
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 def fresh(name="table.npy", array=None):
     path = os.path.join(folder, name)
     np.save(path, np.ones((20_000, 64), np.float32) if array is None else array)
@@ -45,13 +49,23 @@ ids = np.arange(20_000)
 
 
 @posix
-@pytest.mark.parametrize("way", ["open_npy", "np.load", "np.memmap"])
+@pytest.mark.parametrize(
+    "way", ["open_npy", "np.load", "np.memmap", "asarray", "view", "ascontiguous", "frombuffer", "memoryview"]
+)
 def test_truncation_before_a_call_is_an_error_and_the_process_lives(tmp_path: Path, way: str) -> None:
     code = """
 path = fresh()
 table = {"open_npy": open_npy, "np.load": lambda p: np.load(p, mmap_mode="r"),
-         "np.memmap": lambda p: np.memmap(p, np.float32, "r", 128, (20_000, 64))}[sys.argv[2]](path)
-assert (gather(table, ids) == 1).all()
+         "np.memmap": lambda p: np.memmap(p, np.float32, "r", 128, (20_000, 64)),
+         # arrays that are no np.memmap themselves
+         "asarray": lambda p: np.asarray(np.load(p, mmap_mode="r")),
+         "view": lambda p: np.load(p, mmap_mode="r")[:].view(np.ndarray)[:],
+         "ascontiguous": lambda p: np.ascontiguousarray(np.load(p, mmap_mode="r"), np.float32),
+         "frombuffer": lambda p: np.frombuffer(map_file(p), np.float32, offset=128).reshape(20_000, 64),
+         "memoryview": lambda p: np.frombuffer(memoryview(map_file(p))[128:], np.float32).reshape(20_000, 64),
+}[sys.argv[2]](path)
+if sys.argv[2] != "view":       # the first call is after the cut there
+    assert (gather(table, ids) == 1).all()
 os.truncate(path, 5000)
 for threads in (1, 3):
     print(refused(lambda: gather(table, ids, num_threads=threads)),
@@ -67,6 +81,26 @@ print((gather(table, ids) == 1).all())
 """
     done = run_python(PRELUDE + code, str(tmp_path), way)
     assert_clean(done, "True True True True\n" * 2 + "True\n" * 3)
+
+
+@posix
+def test_truncation_under_ids_and_gradients_that_are_no_memmap(tmp_path: Path) -> None:
+    code = """
+from fastembed import embedding_grad
+def mapped(name, array):
+    path = fresh(name, array)
+    return path, np.asarray(np.load(path, mmap_mode="r"))
+table = np.ones((20_000, 64), np.float32)
+path, mapped_ids = mapped("ids.npy", ids)
+os.truncate(path, 5000)
+print(refused(lambda: gather(table, mapped_ids)), refused(lambda: mask(mapped_ids)),
+      refused(lambda: embedding_bag(table, mapped_ids[None])))
+path, grads = mapped("grads.npy", table)
+os.truncate(path, 5000)
+print(refused(lambda: embedding_grad(ids, grads, 20_000)))
+"""
+    done = run_python(PRELUDE + code, str(tmp_path))
+    assert_clean(done, "True True True\nTrue\n")
 
 
 @posix

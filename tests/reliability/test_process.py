@@ -29,6 +29,7 @@ LONG = {
     "embedding_grad, wide": "embedding_grad(zeros[:500], np.broadcast_to(wide[:1], (500, 4096)), 200,"
     " num_threads=threads) and time.sleep(0) or grad_of_long_bag(threads)",
     "embedding_bag_grad": "embedding_bag_grad(zeros[:200_000].reshape(1, -1), wide[:1], 200, num_threads=threads)",
+    "embedding_bag_grad, one bag": "embedding_bag_grad(zeros[None], ones[:1], 200, num_threads=threads)",
     "scatter_add": "[scatter_add(wide, few, values, num_threads=threads) for _ in range(1000)]",
     "apply_gradients": "optimizers.SGD().apply_gradients([(long_sums, layer)])",
     "fit": "model.fit(few_ids, targets, epochs=100_000, verbose=0)",

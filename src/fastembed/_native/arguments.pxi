@@ -8,6 +8,7 @@ cdef inline bint _exact_table(object table) noexcept:
         and np.PyArray_TYPE(<np.ndarray>table) == np.NPY_FLOAT
         and np.PyArray_NDIM(<np.ndarray>table) == 2
         and np.PyArray_ISCARRAY_RO(<np.ndarray>table)
+        and not _may_be_cut_short(<np.ndarray>table)
     )
 
 
@@ -17,14 +18,34 @@ cdef inline bint _exact_ids(object ids) noexcept:
         np.PyArray_CheckExact(ids)
         and np.PyArray_ISINTEGER(<np.ndarray>ids)
         and np.PyArray_ISCARRAY_RO(<np.ndarray>ids)
+        and not _may_be_cut_short(<np.ndarray>ids)
     )
+
+
+cdef inline bint _may_be_cut_short(np.ndarray array) noexcept:
+    """Whether it is over a mapped file that is not watched yet."""
+    return np.PyArray_BASE(array) != NULL and _over_unwatched(array)
+
+
+cdef bint _over_unwatched(np.ndarray array) noexcept:
+    cdef PyObject* base = np.PyArray_BASE(array)
+    while base != NULL:
+        if np.PyArray_Check(<object>base):
+            base = np.PyArray_BASE(<np.ndarray>base)
+        elif PyMemoryView_Check(<object>base):
+            base = PyMemoryView_GET_BASE(<object>base)
+        else:
+            return type(<object>base) is MMAP and not _is_mapped(array)
+    return False
 
 
 cdef inline bint _overlap(np.ndarray a, np.ndarray b) noexcept:
     """Whether two contiguous arrays share a byte."""
-    cdef const char* a_start = <const char*>np.PyArray_DATA(a)
-    cdef const char* b_start = <const char*>np.PyArray_DATA(b)
-    return a_start < b_start + np.PyArray_NBYTES(b) and b_start < a_start + np.PyArray_NBYTES(a)
+    cdef const char* start = max(<const char*>np.PyArray_DATA(a), <const char*>np.PyArray_DATA(b))
+    return (
+        start < <const char*>np.PyArray_DATA(a) + np.PyArray_NBYTES(a)
+        and start < <const char*>np.PyArray_DATA(b) + np.PyArray_NBYTES(b)
+    )
 
 
 cdef inline bint _exact_output(object out, int type_number, np.ndarray ids, ptrdiff_t dim, np.ndarray table):
@@ -105,6 +126,10 @@ cdef class _Lease:
         if self.block.data != NULL:
             fe_untrack(TRACE_DOMAIN, <uintptr_t>self.block.data)
             cache().give(self.block)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        # NumPy asks for it before it lets an array over this memory be made writable again
+        PyBuffer_FillInfo(view, self, self.block.data, <Py_ssize_t>self.block.size, False, flags)
 
 
 cdef np.ndarray _recycled(int ndim, np.npy_intp* shape, size_t nbytes):

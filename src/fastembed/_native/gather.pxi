@@ -118,7 +118,8 @@ def gather(table, ids, *, out=None, mode="raise", num_threads=None):
     Args:
         table: float32 array (V, D), C-contiguous, aligned; may be read-only or memory-mapped. Never copied.
         ids: integers of any width, an array of any shape and strides, or nested lists; 0-d and empty ones too.
-            Contiguous arrays are used in place. bool and float ids are refused.
+            Contiguous arrays are used in place. bool and float ids are refused (in a list NumPy makes
+            1 of a True among integers).
         out: float32 array of shape ids.shape + (D,), C-contiguous and writable, that shares no memory with `table` or
             `ids`, to write to; None makes a new one. After an IndexError its contents are unspecified.
         mode: what an id outside [0, V) does. "raise" raises IndexError; "clip" takes the nearest row (0 or V - 1);

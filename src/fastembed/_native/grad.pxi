@@ -194,8 +194,10 @@ cdef void _sort_part(void* context, ptrdiff_t part) noexcept nogil:
     (<Collect*>context).groups.work(<int>part, pool_stopped)
 
 
-cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* groups, int threads) except -1:
-    """groups of the ids, which are exact; IndexError for one outside [0, num_rows) that is not padding."""
+cdef int _group(
+    np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* groups, int threads, object word
+) except -1:
+    """groups of the ids, which are exact; an error, of `word`, for one outside [0, num_rows) that is not padding."""
     cdef BadId bad
     cdef Collect job
     cdef ptrdiff_t count = np.PyArray_SIZE(ids)
@@ -216,8 +218,7 @@ cdef int _group(np.ndarray ids, ptrdiff_t num_rows, object padding_id, Groups* g
     _run(_collect, &job, groups.parts(), _product(count, 32), threads)
     _whole(ids)
     if bad.found():
-        from fastembed.ops import _check
-        raise _bad_id(&bad, ids, num_rows, _check.bad_id)
+        raise _bad_id(&bad, ids, num_rows, word)
     while groups.begin_stage():
         _run(_sort_part, &job, groups.parts(), _product(count, 32), threads)
     return 0
@@ -323,16 +324,17 @@ cdef inline bint _may_overlap(np.ndarray one, np.ndarray other) noexcept:
 
 def embedding_row_sums(ids, output_grad, num_rows, *, padding_id=None, num_threads=None):
     """`embedding_grad` with the sums left to whoever takes them: a RowSums."""
-    from fastembed.ops import _check
+    from fastembed.ops import _bags, _check
     cdef RowSums sums = RowSums()
+    cdef object word = _bags.wording(None, "embedding_grad")
     sums.threads = _threads(num_threads)
     sums.num_rows = _check.size("num_rows", num_rows)
     if padding_id is not None:
         padding_id = _check.integer("padding_id", padding_id)
     if not _exact_ids(ids):
-        ids, padding_id = _check.ids(ids, sums.num_rows, "raise", padding_id)
+        ids, padding_id = _check.ids(ids, sums.num_rows, "raise", padding_id, word)
     sums.grads = _check.grads("output_grad", output_grad, (<object>ids).shape)
-    _group(ids, sums.num_rows, padding_id, &sums.groups, sums.threads)
+    _group(ids, sums.num_rows, padding_id, &sums.groups, sums.threads, word)
     sums.job.dim = np.PyArray_DIMS(sums.grads)[np.PyArray_NDIM(sums.grads) - 1]
     sums.job.length = 1
     sums.job.alpha = 1
@@ -392,7 +394,7 @@ cdef int _bag_scales(
     cdef uint8_t keep[IDS_BLOCK]
     cdef uint64_t bad_bits = 0
     cdef cpp_bool has_zeros = False
-    cdef ptrdiff_t bag, k, start, stop, kept
+    cdef ptrdiff_t bag, k, start, stop, kept, asked = 0
     cdef float divisor
     if scales is not None:
         scale = <float*>np.PyArray_DATA(scales)
@@ -418,7 +420,12 @@ cdef int _bag_scales(
                     kept += keep[k]
                     if weight and keep[k]:
                         divisor += weight[start + k] * weight[start + k] if reduce == 3 else weight[start + k]
+                asked += stop - start
                 start = stop
+                if asked > 1024 * ASK_IDS:
+                    asked = 0
+                    with gil:
+                        check_signals()
             if scale:
                 if not weight:
                     divisor = <float>kept
@@ -442,9 +449,11 @@ def embedding_bag_row_sums(
     sums.num_rows = rows
     if padding_id is not None:
         padding_id = _check.integer("padding_id", padding_id)
-    ids, starts, weights, padding_id, _ = _bags.bags(
-        ids, offsets, lengths, weights, include_last_offset, reduce, rows, "raise", padding_id, None
+    ids, starts, weights, padding_id, listed = _bags.bags(
+        ids, offsets, lengths, weights, include_last_offset, reduce, rows, "raise", padding_id, None,
+        "embedding_bag_grad"
     )
+    cdef object word = _bags.wording(starts if listed else None, "embedding_bag_grad")
     cdef int last_axis = np.PyArray_NDIM(<np.ndarray>ids) - 1
     cdef tuple shape = (<object>ids).shape[:last_axis] if starts is None else (len(starts) - 1,)
     sums.grads = _check.grads("output_grad", output_grad, shape)
@@ -454,7 +463,7 @@ def embedding_bag_row_sums(
         _check.max_table(table, rows, dim)
         places = {} if starts is None else {"offsets": starts, "include_last_offset": True}
         _, which = embedding_bag_max_positions(table, ids, padding_id=padding_id, num_threads=num_threads, **places)
-    _group(ids, rows, padding_id, &sums.groups, sums.threads)
+    _group(ids, rows, padding_id, &sums.groups, sums.threads, word)
     job.dim = dim
     job.alpha = 1
     cdef ptrdiff_t bag_count = 1
@@ -555,7 +564,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     _check.apart("values", grads, table=table)
     job.alpha = _check.number("alpha", alpha)
     cdef ptrdiff_t rows = np.PyArray_DIMS(<np.ndarray>table)[0]
-    _group(ids, rows, None, &groups, threads)
+    _group(ids, rows, None, &groups, threads, _check.bad_id)
     if (
         np.PyArray_NBYTES(grads) != np.PyArray_SIZE(ids) * job.dim * 4
         or np.PyArray_NBYTES(<np.ndarray>table) != rows * job.dim * 4

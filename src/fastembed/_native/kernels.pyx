@@ -7,13 +7,14 @@ handed to `fastembed.ops._check`, which converts what may be converted and refus
 One module, so that there is one pool of threads; one included file a subject.
 """
 
+import mmap
 import os
 import threading
 import weakref
 
 cimport cython
 cimport numpy as np
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
@@ -31,6 +32,8 @@ cdef extern from "Python.h":
     # as C has it: with cpython.exc's "except -1" Cython would print the exception inside _interrupted and drop it
     int PyErr_CheckSignals() noexcept
     unsigned long PyThread_get_thread_ident() noexcept
+    bint PyMemoryView_Check(object) noexcept
+    PyObject* PyMemoryView_GET_BASE(object) noexcept
 
 cdef extern from *:
     """
@@ -240,6 +243,7 @@ cdef ptrdiff_t WAKE_BYTES = 1024 * 1024
 cdef ptrdiff_t CLAIM_BYTES = 64 * 1024
 
 cdef str RAISE = "raise"
+cdef type MMAP = mmap.mmap
 # Rows of tables over this many bytes are prefetched.
 cdef ptrdiff_t PREFETCH_BYTES = 512 * 1024
 # Lookups, and sums of gradients, write outputs from this many bytes, of rows of so many columns at least, past the

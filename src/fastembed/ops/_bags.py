@@ -24,10 +24,11 @@ def bags(
     mode: str,
     padding_id: int | None,
     out: Any,
+    function: str = "embedding_bag",
 ) -> tuple[NDArray[np.integer], NDArray[np.intp] | None, NDArray[np.float32] | None, int | None, bool]:
     """Exact ids, starts (B + 1,), weights, padding id, and whether the bags came as a list.
 
-    starts is None when bags are the last axis of the ids.
+    starts is None when bags are the last axis of the ids. `function` is who is called, for errors.
     """
     if weights is not None and reduce == "max":
         raise ValueError('`weights` have no meaning with reduce="max": scale the table, or use another reduction.')
@@ -53,13 +54,13 @@ def bags(
         if joined is None:
             joined = _joined("ids", parts, "iuO"), np.array([len(part) for part in parts], np.intp)
         starts = _starts_of_lengths(joined[1])
-        flat, padding_id = _check.ids(joined[0], num_rows, mode, padding_id, wording(starts))
+        flat, padding_id = _check.ids(joined[0], num_rows, mode, padding_id, wording(starts, function))
         if flat.ndim != 1:
             raise ValueError(f"`ids` must be an array or a list of 1-D bags. Received: a list of {flat.ndim}-D bags.")
         if weights is not None:
             weights = _weight_parts(weights, np.diff(starts).tolist())
         return flat, starts, _weights(weights, flat.shape), padding_id, True
-    flat, padding_id = _check.ids(ids, num_rows, mode, padding_id, wording(None))
+    flat, padding_id = _check.ids(ids, num_rows, mode, padding_id, wording(None, function))
     weights = _weights(weights, flat.shape)
     if offsets is None and lengths is None:
         if flat.ndim < 2:
@@ -83,8 +84,10 @@ def bags(
     return flat, _starts_of_lengths(sizes_array), weights, padding_id, False
 
 
-def wording(starts: NDArray[np.intp] | None) -> Callable[[int, int, Sequence[int], int], IndexError]:
-    """As `_check.bad_id`; with the starts of a list of bags, it names the bag and the place in it."""
+def wording(
+    starts: NDArray[np.intp] | None, function: str = "embedding_bag"
+) -> Callable[[int, int, Sequence[int], int], IndexError]:
+    """As `_check.bad_id`, for another function; of a list of bags, whose starts are given, it names bag and place."""
 
     def bad_id(position: int, value: int, shape: Sequence[int], num_rows: int) -> IndexError:
         if starts is None:
@@ -92,7 +95,7 @@ def wording(starts: NDArray[np.intp] | None) -> Callable[[int, int, Sequence[int
         else:
             bag = int(np.searchsorted(starts, position, "right")) - 1
             where = [bag, position - int(starts[bag])]
-        return _check.bad_id_at(where, value, num_rows, "embedding_bag")
+        return _check.bad_id_at(where, value, num_rows, function)
 
     return bad_id
 
@@ -138,7 +141,8 @@ def _starts_of_offsets(offsets: Any, count: int, include_last: bool | None, out:
     starts = _integers("offsets", offsets)
     if include_last is None:
         # only the shape of `out` tells the two forms apart: an offset at the end may also begin a last, empty bag
-        include_last = isinstance(out, np.ndarray) and out.ndim == 2 and len(out) == len(starts) - 1
+        fits = isinstance(out, np.ndarray) and out.ndim == 2 and len(out) == len(starts) - 1
+        include_last = fits and int(starts[-1]) == count
     if not include_last:
         starts = np.append(starts, count)
     elif not len(starts):
@@ -210,6 +214,8 @@ def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None
 
 def _weight_parts(weights: Any, sizes: list[int]) -> Any:
     """The weights of a list of bags one after the other, when each bag has as many as it has ids."""
+    if isinstance(weights, np.ndarray) and weights.ndim > 1:
+        weights = list(weights)
     if not isinstance(weights, (list, tuple)) or len(weights) != len(sizes):
         received = f"{len(weights)} sequences" if isinstance(weights, (list, tuple)) else type(weights).__name__
         raise ValueError(f"`weights` must be a list of {len(sizes)} sequences, as `ids` is. Received: {received}.")

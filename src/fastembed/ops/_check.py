@@ -33,6 +33,8 @@ def table(table: Any) -> NDArray[np.float32]:
     if table.ndim != 2:
         raise ValueError(f"`table` must have 2 dimensions (V, D). Received: shape {table.shape}.")
     if layout := _unfit_layout(table):
+        if not table.flags.aligned:
+            fix = 'convert it once, with np.require(table, np.float32, ["C", "A"])'
         raise ValueError(
             f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
         )
@@ -44,12 +46,10 @@ _watched: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
 def watch(array: Any) -> None:
-    """Sees to it that the process survives when the file under an `np.memmap` is cut short: see `kernels.watch`."""
-    if not isinstance(array, np.memmap):
-        return
+    """Sees to it that the process survives when the file mapped under an array is cut short: see `kernels.watch`."""
     base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
     if type(base) is mmap.mmap and base not in _watched:
         weakref.finalize(base, kernels.forget, kernels.watch(base))
         _watched.add(base)
@@ -149,8 +149,9 @@ def integer(name: str, value: Any) -> int:
 def size(name: str, value: Any) -> int:
     """An integer >= 0."""
     number = integer(name, value)
-    if not 0 <= number <= np.iinfo(np.intp).max:
-        raise ValueError(f"`{name}` must be an integer >= 0. Received: {number}.")
+    most = int(np.iinfo(np.intp).max)
+    if not 0 <= number <= most:
+        raise ValueError(f"`{name}` must be an integer >= 0{f' and <= {most}' * (number > most)}. Received: {number}.")
     return number
 
 
@@ -158,14 +159,18 @@ def number(name: str, value: Any) -> float:
     """A real number; bool is none."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"`{name}` must be a number. Received: {value!r} ({type(value).__name__}).")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"`{name}` must be a number that a float holds. Received: an integer past 1.8e308.") from None
 
 
 def grads(name: str, grads: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Contiguous float32 of a shape and one more axis, D: the array itself where it is such."""
     array = np.asarray(grads)
     if isinstance(grads, np.ma.MaskedArray) or array.dtype.kind not in "iuf":
-        raise TypeError(f"`{name}` must be floats of shape {_and_dim(shape)}. Received: dtype {array.dtype}.")
+        received = _kind(grads) if isinstance(grads, np.ma.MaskedArray) else f"dtype {array.dtype}"
+        raise TypeError(f"`{name}` must be floats of shape {_and_dim(shape)}. Received: {received}.")
     if array.ndim != len(shape) + 1 or array.shape[:-1] != shape:
         raise ValueError(f"`{name}` must have shape {_and_dim(shape)}. Received: {array.shape}.")
     watch(grads)
@@ -232,19 +237,22 @@ def indices(position: int, shape: Sequence[int]) -> list[int]:
     return where
 
 
-def bad_id_at(where: Sequence[int], value: int, num_rows: int, function: str = "gather_with_mask") -> IndexError:
-    """The error for an id outside the table; begins with Keras's words. `function` is the one that takes padding."""
+def bad_id_at(where: Sequence[int], value: int, num_rows: int, function: str = "gather") -> IndexError:
+    """The error for an id outside the table; begins with Keras's words. `function` is the one that could take it."""
+    padding = "gather_with_mask" if function == "gather" else function
+    # a gradient has no modes
+    takes = "" if function.endswith("_grad") else f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
     if num_rows == 0:
         why = "the table has no rows."
     elif value < 0:
         why = (
-            f"negative ids do not count from the end. If it marks padding, name it to {function} as padding_id; "
-            'mode="clip", "wrap" or "zero" accepts any id.'
+            f"negative ids do not count from the end. If it marks padding, name it to {padding} as padding_id"
+            f"{f'; {takes}' if takes else '.'}"
         )
     else:
         why = (
-            f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1. "
-            'mode="clip", "wrap" or "zero" accepts any id.'
+            f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1."
+            f"{f' {takes}' if takes else ''}"
         )
     return IndexError(f"{_place(where)} = {value} is not in [0, {num_rows}): {why}")
 

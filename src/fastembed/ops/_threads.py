@@ -48,7 +48,8 @@ def get_num_threads() -> int:
 class num_threads:
     """A context in which this thread's calls use at most `n` threads: `with fastembed.num_threads(1): ...`.
 
-    Other threads keep their setting. Contexts nest; a call's own `num_threads` argument goes before them.
+    Other threads keep their setting. Contexts nest; a call's own `num_threads` argument goes before them. A context is
+    left on the thread that entered it, and before those around it: no `await` belongs into one.
 
     Args:
         n: a positive integer.
