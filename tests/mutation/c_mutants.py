@@ -331,8 +331,8 @@ C = [
         "_native/arguments.pxi",
         f"{OPS} tests/ops/test_buffers.py",
         (
-            "    return a_start < b_start + np.PyArray_NBYTES(b) and b_start < a_start + np.PyArray_NBYTES(a)",
-            "    return a_start == b_start",
+            "        start < <const char*>np.PyArray_DATA(a) + np.PyArray_NBYTES(a)",
+            "        np.PyArray_DATA(a) == np.PyArray_DATA(b)",
         ),
         ("        if np.PyArray_DIMS(<np.ndarray>out)[k] != np.PyArray_DIMS(ids)[k]:", "        if False:"),
         (
@@ -340,6 +340,13 @@ C = [
             "    rule.has_padding = lowest <= padding_id <= lowest + span",
         ),
         ("    np.set_array_base(array, lease)\n", ""),
+        ("self.block.data, <Py_ssize_t>self.block.size, False, flags)", "self.block.data, 0, True, flags)"),
+    ),
+    *of(
+        "_native/arguments.pxi",
+        MAPPED,
+        ("        and not _may_be_cut_short(<np.ndarray>table)\n", ""),
+        ("        and not _may_be_cut_short(<np.ndarray>ids)\n", ""),
     ),
     *of(
         "_native/losses.h",

@@ -186,3 +186,10 @@ def test_gather_with_mask_does_not_let_padding_excuse_other_ids() -> None:
         with pytest.raises(IndexError) as error:
             gather_with_mask(table[:0], ids, padding_id=-1, mode=mode)
         assert str(error.value) == bad_id_text((0, 1), 4, 0)
+
+
+def test_rows_without_columns_share_no_memory() -> None:
+    mask_out = np.zeros(8, bool)
+    out = np.ndarray((8, 0), np.float32, mask_out.data, 4)
+    gather_with_mask(np.zeros((3, 0), np.float32), [0, 1, 2, 0, 1, 2, 0, 1], out=out, mask_out=mask_out)
+    assert mask_out.tolist() == [False, True, True, False, True, True, False, True]
