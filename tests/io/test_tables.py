@@ -86,6 +86,17 @@ def test_load_table_refuses_npy_that_is_no_table(tmp_path: Path, array: Any, tex
     assert list_tables(path) == {}
 
 
+def test_load_table_reads_hdf5_without_groups(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    for name in ("words", "optimizer"):  # which a group of Keras's is called, not an array
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file[name] = TABLE
+        for table in (load_table(path), load_table(path, mmap=True), load_table(path, name=name)):
+            np.testing.assert_array_equal(table, TABLE)
+        assert list_tables(path) == {f"/{name}": ((5, 3), np.dtype("float32"))}
+        assert fastembed.Embedding.from_keras_file(path, name).name == name
+
+
 def test_load_table_refuses_arguments(tmp_path: Path) -> None:
     path = written(tmp_path, "npy")
     for dtype in ("int32", "float8", None, ">f4", "complex64"):

@@ -152,7 +152,7 @@ class KerasFile:
             place, _, last = node.path.rpartition("/")
             if isinstance(node, Group) and last == "vars" and isinstance(name := node.attribute("name"), bytes):
                 names[node.path] = name.decode("utf-8", "replace")
-            elif isinstance(node, Dataset) and len(node.shape) == 2 and _is_float(node) and not _is_optimizers(place):
+            elif isinstance(node, Dataset) and _is_table(node):
                 found[node.path] = Table(node, names.get(place) or _layer_name(node.path))
         return found
 
@@ -235,12 +235,10 @@ def _is_embeddings(path: str) -> bool:
     return parts[-1].partition(":")[0] == "embeddings"
 
 
-def _is_optimizers(path: str) -> bool:
-    return path.split("/")[1] in ("optimizer", "optimizer_weights")
-
-
-def _is_float(dataset: Dataset) -> bool:
-    return dataset.dtype is not None and dataset.dtype.kind == "f"
+def _is_table(dataset: Dataset) -> bool:
+    if len(dataset.shape) != 2 or dataset.dtype is None or dataset.dtype.kind != "f":
+        return False
+    return not dataset.path.startswith(("/optimizer/", "/optimizer_weights/"))
 
 
 def _is_mappable(table: Dataset) -> bool:
