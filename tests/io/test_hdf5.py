@@ -8,6 +8,7 @@ import random
 import re
 import struct
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,37 @@ def test_read_gives_chunks(tmp_path: Path, compression: str | None, shuffle: boo
         file.create_dataset("t", data=array, chunks=(8, 4), compression=compression, shuffle=shuffle)
 
     np.testing.assert_array_equal(opened(write(tmp_path / "a.h5", fill)).dataset("t").read(), array)
+
+
+@pytest.mark.parametrize("shape", [(2**40, 0), (0, 2**40), (2**22, 1)])
+def test_many_chunks_that_are_not_there_take_no_memory(tmp_path: Path, shape: tuple[int, int]) -> None:
+    def fill(file: Any) -> None:
+        file.create_dataset("t", shape, "<f2", chunks=(1, 1), maxshape=(None, None))
+
+    dataset = opened(write(tmp_path / "a.h5", fill)).dataset("t")
+    tracemalloc.start()
+    try:
+        if 0 in shape:
+            assert dataset.read().shape == shape
+        else:
+            with pytest.raises(FormatError) as caught:
+                dataset.read()
+            assert str(caught.value) == "a.h5: /t: the chunk at (0, 0) is missing."
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_first_chunk_that_is_missing_is_named(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        made = file.create_dataset("t", (5, 6), "<f4", chunks=(2, 3))
+        made[:2] = made[2:4, :3] = made[4:] = 1
+
+    dataset = opened(write(tmp_path / "a.h5", fill)).dataset("t")
+    for look in (dataset.check, dataset.read):
+        with pytest.raises(FormatError) as caught:
+            look()
+        assert str(caught.value) == "a.h5: /t: the chunk at (2, 3) is missing."
 
 
 def test_read_gives_compact_values(tmp_path: Path) -> None:

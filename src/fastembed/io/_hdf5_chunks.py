@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,13 +51,27 @@ def find(
     return Chunks(tuple(sizes), counts, num_bytes, total, tuple(number for number, _ in filters), places)
 
 
-def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]) -> None:
-    """Fill `out` with the values of all chunks."""
-    size = math.prod(chunks.shape) * dtype.itemsize
-    steps = zip(chunks.shape, chunks.counts, strict=True)
-    for place in itertools.product(*(range(0, length * count, length) for length, count in steps)):
+def check_whole(chunks: Chunks) -> None:
+    """Refuse an array that lacks a chunk; it is found before more are looked at than there are."""
+    for place in _starts(chunks):
         if place not in chunks.places:
             raise Malformed(f"the chunk at {place} is missing.")
+
+
+def _starts(chunks: Chunks) -> Iterator[tuple[int, ...]]:
+    """The first element of each chunk, in order. No axis is held in memory: a file may claim any."""
+    for number in range(math.prod(chunks.counts)):
+        place = []
+        for length, count in zip(reversed(chunks.shape), reversed(chunks.counts), strict=True):
+            number, index = divmod(number, count)
+            place.append(length * index)
+        yield tuple(reversed(place))
+
+
+def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]) -> None:
+    """Fill `out` with the values of all chunks, which are there."""
+    size = math.prod(chunks.shape) * dtype.itemsize
+    for place in _starts(chunks):
         address, stored, skipped = chunks.places[place]
         data: bytes | None = source.read(address, stored)
         for position, number in reversed(list(enumerate(chunks.filters))):

@@ -251,6 +251,7 @@ class Dataset(Node):
         stored = min(found.stored, source.size)
         if expands_too_much(values, stored):
             raise self.error(f"{values} bytes of values, made of {stored} stored ones, are more than {LIMIT}.")
+        self._decode(chunks.check_whole, found)
         return found
 
     def _read_contiguous(self, dtype: np.dtype[Any], out: NDArray[Any]) -> None:
