@@ -124,6 +124,25 @@ def test_read_converts_into_out(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(out, VALUES)
 
 
+def test_contiguous_values_are_read_in_pieces(tmp_path: Path) -> None:
+    """Python feels Ctrl-C between two calls of the file, not within one."""
+    array = np.arange(3 << 20, dtype="<f4")
+
+    def fill(file: Any) -> None:
+        file["t"] = array
+
+    class Pieces(io.BytesIO):
+        largest = 0
+
+        def readinto(self, buffer: Any) -> int:
+            self.largest = max(self.largest, len(buffer))
+            return super().readinto(buffer)
+
+    file = Pieces(write(tmp_path / "a.h5", fill).read_bytes())
+    np.testing.assert_array_equal(hdf5.root(Source(file, "x")).dataset("t").read(), array)
+    assert file.largest == 1 << 22
+
+
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
 def test_groups_of_either_kind_are_read(tmp_path: Path, libver: str) -> None:
     with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
