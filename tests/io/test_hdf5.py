@@ -253,6 +253,24 @@ def test_read_refuses_lies_about_shape(tmp_path: Path) -> None:
         assert str(caught.value).endswith(f"embeddings:0: shape {new} takes {size} bytes, 48 are stored.")
 
 
+@pytest.mark.parametrize("chunks", [None, (1, 1)])
+def test_empty_shape_that_numpy_cannot_count_is_refused(tmp_path: Path, chunks: Any) -> None:
+    for rows in (2**60 - 1, 2**60, 2**63 - 1):
+
+        def fill(file: Any, rows: int = rows) -> None:
+            file.create_dataset("g/t", (rows, 0), "<f2", chunks=chunks, maxshape=(None, None) if chunks else None)
+
+        dataset = opened(write(tmp_path / "a.h5", fill)).dataset("g/t")
+        if rows < 2**60:
+            assert dataset.read(np.empty((rows, 0))).shape == (rows, 0)
+            continue
+        with pytest.raises(FormatError) as caught:
+            dataset.read()
+        assert str(caught.value) == (
+            f"a.h5: /g/t: the axes but those of 0 must stay below 2**60 elements. Received: shape ({rows}, 0)."
+        )
+
+
 def test_root_refuses_other_files() -> None:
     for data, text in (
         (b"", "byte 0: an HDF5 file begins with b'\\x89HDF\\r\\n\\x1a\\n'. Received: an empty file."),

@@ -25,6 +25,8 @@ from fastembed.io._source import LIMIT, Source, expands_too_much
 __all__ = ["SIGNATURE", "Dataset", "Group", "Node", "root"]
 
 _BLOCK = 1 << 20  # elements that are converted at a time
+# NumPy counts strides in signed 64 bits, also for the other axes of an empty array; an element takes 8 bytes at most.
+_MAX_ELEMENTS = 2**60
 
 
 def root(source: Source) -> Group:
@@ -286,4 +288,6 @@ class Dataset(Node):
                 )
         elif layout.kind == "chunked":
             self._chunks(self.dtype)
+        if math.prod(n for n in self.shape if n) >= _MAX_ELEMENTS:
+            raise self.error(f"the axes but those of 0 must stay below 2**60 elements. Received: shape {self.shape}.")
         return self.dtype
