@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -31,6 +32,16 @@ def written(folder: Path, kind: str, table: Any = TABLE) -> Path:
     elif kind == "npz":
         with open(path, "wb") as file:
             np.savez(file, table=table)
+    elif kind == "hdf5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["table"] = table
+    elif kind == "hdf5 in chunks":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file.create_dataset("table", data=table, chunks=True)
+    elif kind == "directory":
+        fastembed.KeyedVectors(table, [f"word{i}" for i in range(len(table))]).save(path)
+    elif kind == "words":
+        path.write_text("".join(f"word{i} {' '.join(map(repr, row.tolist()))}\n" for i, row in enumerate(table)))
     else:
         save_table(folder / "a.safetensors", table)
         os.rename(folder / "a.safetensors", path)
@@ -52,6 +63,49 @@ def test_load_table_reads_each_format(tmp_path: Path, kind: str, dtype: str, mma
     assert same.dtype == dtype
     np.testing.assert_array_equal(same, TABLE.astype(dtype))
     assert same.flags.writeable is not (mmap and kind != "npz")
+
+
+PLACES = {
+    "npy": "byte 128: ",
+    "npz": "'table.npy': ",
+    "safetensors": "byte 128: ",
+    "hdf5": "/table: ",
+    "hdf5 in chunks": "/table: ",
+    "directory": "",
+    "words": "",
+}
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize(("stored", "dtype", "number"), [("float32", "float16", 1e5), ("float64", "float32", 1e300)])
+def test_load_table_refuses_number_that_becomes_infinite(
+    tmp_path: Path, kind: str, stored: str, dtype: str, number: float
+) -> None:
+    if stored == "float64" and kind in ("directory", "words"):
+        pytest.skip("these are float32")
+    table = TABLE.astype(stored)
+    if kind != "words":  # whose numbers are finite
+        table[4, 2] = np.inf
+    expected = load_table(written(tmp_path, kind, table), dtype=dtype)
+    np.testing.assert_array_equal(expected, table.astype(dtype))
+    table[3, 1] = -number
+    if kind == "directory":
+        shutil.rmtree(tmp_path / "file")
+    path = written(tmp_path, kind, table)
+    for mmap in (False, True):
+        with pytest.raises(FormatError) as caught:
+            load_table(path, mmap=mmap, dtype=dtype)
+        assert str(caught.value) == f"{path}: {PLACES[kind]}a number of {stored} is too large for {dtype}."
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_load_table_converts_a_folder_in_blocks(tmp_path: Path, mmap: bool) -> None:
+    table = np.random.default_rng(4).standard_normal((300_001, 4)).astype(np.float32)
+    path = written(tmp_path, "directory", table)
+    for dtype in ("float16", "float64"):
+        loaded = load_table(path, mmap=mmap, dtype=dtype)
+        np.testing.assert_array_equal(loaded, table.astype(dtype))
+        assert loaded.flags.writeable
 
 
 @pytest.mark.parametrize("table", [np.asfortranarray(TABLE), TABLE.astype(">f4"), np.empty((0, 3)), np.empty((3, 0))])
@@ -235,7 +289,10 @@ def test_load_table_reads_files_with_words(tmp_path: Path, mmap: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="measures the memory of a process of its own")
-@pytest.mark.parametrize(("kind", "stored"), [("safetensors", "float16"), ("npy", "float64"), ("npz", "float64")])
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [("safetensors", "float16"), ("npy", "float64"), ("npz", "float64"), ("hdf5", "float64"), ("hdf5", "float32")],
+)
 def test_load_table_takes_no_second_table_of_memory(tmp_path: Path, kind: str, stored: str) -> None:
     path = written(tmp_path, kind, np.ones((30_000, 400), stored))
     code = (

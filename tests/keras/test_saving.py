@@ -558,6 +558,21 @@ def test_other_floats_become_float32(tmp_path, h5py, dtype):
         np.testing.assert_array_equal(layer.embeddings, table.astype(np.float32))
 
 
+def test_numbers_too_large_for_float32_are_refused(tmp_path, h5py):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"e"]
+        file.create_group("e").attrs["weight_names"] = [b"e/embeddings:0"]
+        file["e/e/embeddings:0"] = np.array([[1.5, 2.5], [1e300, -3]])
+    model = Sequential([Embedding(2, 2, name="e")])
+    before = model.get_weights()[0]
+    for load in (model.load_weights, Embedding.from_keras_file):
+        with pytest.raises(FormatError) as caught:
+            load(path)
+        assert str(caught.value) == f"{path}: /e/e/embeddings:0: a number of float64 is too large for float32."
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+
+
 def test_state_that_does_not_fit_is_keras_warning(tmp_path, h5py):
     trained("RMSprop").save(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5", "a") as file:

@@ -51,7 +51,7 @@ def find(
     return Chunks(tuple(sizes), counts, num_bytes, total, tuple(number for number, _ in filters), places)
 
 
-def check_whole(chunks: Chunks) -> None:
+def require_all(chunks: Chunks) -> None:
     """Refuse an array that lacks a chunk; it is found before more are looked at than there are."""
     for place in _starts(chunks):
         if place not in chunks.places:
@@ -85,8 +85,7 @@ def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]
             slice(start, min(start + length, end))
             for start, length, end in zip(place, chunks.shape, out.shape, strict=True)
         )
-        with np.errstate(over="ignore"):
-            out[inside] = block[tuple(slice(0, part.stop - part.start) for part in inside)]
+        out[inside] = block[tuple(slice(0, part.stop - part.start) for part in inside)]
 
 
 def _unshuffle(data: bytes, item: int) -> bytes | None:

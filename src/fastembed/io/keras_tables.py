@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import hdf5, keras_archive
 from fastembed.io._error import FormatError
@@ -168,27 +168,32 @@ def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         return {place: (table.dataset.shape, table.dataset.check()) for place, table in file.tables().items()}
 
 
-def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> NDArray[Any]:
+def read_table(
+    path: Path, *, name: str | None = None, mmap: bool = False, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Read a table of a Keras file: the one of its `Embedding`, the only one, or the one that is named.
 
     Args:
         path: of the file: .h5, .weights.h5 or .keras.
         name: of the table: its path in the file, or its layer's name; default None.
-        mmap: whether the table is mapped, read-only, where it lies in one piece at an address that is a multiple of its
-            items' size; else it is read.
+        mmap: whether the table is mapped, read-only, where it lies in one piece, of the dtype that is asked for, at an
+            address that is a multiple of its items' size; else it is read.
+        dtype: of the result, a float.
 
     Returns:
-        (V, D), of the file's dtype.
+        (V, D).
 
     Raises:
-        FormatError: if the file is damaged or of another kind.
+        FormatError: if the file is damaged or of another kind; or a finite number is infinite in `dtype`.
         ValueError: if there are several tables and no name, or none of that name.
         OSError: if the file is not to be read.
     """
     with KerasFile(path, check=not mmap) as file:
         tables = file.tables()
         table = tables[choose(file.name, tables, embeddings(tables) or list(tables), name)].dataset
-        return _mapped(table) if mmap and _is_mappable(table) else table.read()
+        if mmap and table.dtype == np.dtype(dtype) and _is_mappable(table):
+            return _mapped(table)
+        return table.read(dtype=dtype)
 
 
 def embeddings(tables: Mapping[str, Table]) -> list[str]:
