@@ -151,6 +151,17 @@ def test_load_table_reads_hdf5_without_groups(tmp_path: Path) -> None:
         assert fastembed.Embedding.from_keras_file(path, name).name == name
 
 
+@pytest.mark.parametrize("name", [None, "x"])
+def test_load_table_refuses_hdf5_without_table(tmp_path: Path, name: str | None) -> None:
+    path = tmp_path / "a.h5"
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["ids"], file["x"] = np.zeros((2, 2), int), np.zeros(3)
+    for load in (lambda: load_table(path, name=name), lambda: fastembed.Embedding.from_keras_file(path, name)):
+        with pytest.raises(FormatError) as caught:
+            load()
+        assert str(caught.value) == f"{path}: holds no table: an array of 2 dimensions, of floats."
+
+
 def test_load_table_refuses_arguments(tmp_path: Path) -> None:
     path = written(tmp_path, "npy")
     for dtype in ("int32", "float8", None, ">f4", "complex64"):

@@ -500,6 +500,20 @@ def test_from_keras_file_asks_which(tmp_path, h5py):
         Embedding.from_keras_file(tmp_path / "two.h5", "middle")
 
 
+def test_from_keras_file_lists_tables_where_none_is_an_embedding(tmp_path, h5py):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["dense/kernel:0"] = np.ones((4, 3), np.float32)
+    with pytest.raises(ValueError, match="no table that") as caught:
+        Embedding.from_keras_file(path)
+    assert not isinstance(caught.value, FormatError)
+    assert str(caught.value) == (
+        f"{path}: the file has no table that is known as an Embedding's: say which with `name`. Tables: "
+        "'dense' at /dense/kernel:0 (4, 3)."
+    )
+    assert Embedding.from_keras_file(path, "dense").input_dim == 4
+
+
 def test_from_keras_file_works_beside_unknown_layers(tmp_path, h5py):
     """A functional model with layers that are not here; only the Embedding's config counts."""
     table = np.arange(8, dtype=np.float32).reshape(4, 2)

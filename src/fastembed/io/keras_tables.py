@@ -184,7 +184,8 @@ def read_table(
         (V, D).
 
     Raises:
-        FormatError: if the file is damaged or of another kind; or a finite number is infinite in `dtype`.
+        FormatError: if the file is damaged or of another kind, or holds no table; or a finite number is infinite in
+            `dtype`.
         ValueError: if there are several tables and no name, or none of that name.
         OSError: if the file is not to be read.
     """
@@ -211,12 +212,16 @@ def choose(file: str, tables: Mapping[str, Table], candidates: Sequence[str], na
         name: which; or None.
 
     Raises:
+        FormatError: if there is no table at all.
         ValueError: if there is none of that name, or several.
     """
+    if not tables:
+        raise FormatError(f"{file}: holds no table: an array of 2 dimensions, of floats.")
     if name is None:
         if len(candidates) == 1:
             return candidates[0]
-        found, problem = candidates, f"{len(candidates)} tables: say which with `name`"
+        count = f"{len(candidates)} tables" if candidates else "no table that is known as an Embedding's"
+        found, problem = candidates or list(tables), f"{count}: say which with `name`"
     else:
         path = "/" + name.strip("/")
         named = [path] if path in tables else [place for place, table in tables.items() if table.layer == name]
@@ -224,7 +229,7 @@ def choose(file: str, tables: Mapping[str, Table], candidates: Sequence[str], na
             return named[0]
         found, problem = named or candidates or list(tables), f"{len(named) or 'no'} tables of name {name!r}"
     known = ", ".join(f"{tables[place].layer!r} at {place} {tables[place].dataset.shape}" for place in found[:20])
-    raise ValueError(f"{file}: the file has {problem}. Tables: {known or 'none'}.")
+    raise ValueError(f"{file}: the file has {problem}. Tables: {known}.")
 
 
 def _layer_name(path: str) -> str:
