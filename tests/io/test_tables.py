@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,39 @@ def test_load_table_refuses_hdf5_without_table(tmp_path: Path, name: str | None)
         with pytest.raises(FormatError) as caught:
             load()
         assert str(caught.value) == f"{path}: holds no table: an array of 2 dimensions, of floats."
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_load_table_reads_hdf5_behind_a_user_block(tmp_path: Path, libver: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    for size in (512, 2048):
+        with h5py.File(path, "w", userblock_size=size, libver=libver) as file:
+            file["g/t"] = TABLE
+            file["ids"] = np.arange(3)
+        data = b"the user's".ljust(size, b"!") + path.read_bytes()[size:]
+        plain = path.with_name("b.h5")
+        with h5py.File(plain, "w", libver=libver) as file:
+            file["g/t"] = TABLE
+        for content in (data, b"!" * size + plain.read_bytes()):
+            path.write_bytes(content)
+            for mmap in (False, True):
+                table = load_table(path, mmap=mmap)
+                np.testing.assert_array_equal(table, TABLE)
+                assert table.flags.writeable is not mmap
+        path.write_bytes(data[:-1])
+        with pytest.raises(FormatError) as caught:
+            load_table(path)
+        assert str(caught.value) == (
+            f"{path}: from byte {size} on: byte 0: the file is truncated: it says that it has {len(data)} bytes, there "
+            f"are {len(data) - 1}."
+        )
+        path.write_bytes(data.replace(struct.pack("<Q", size) + b"\xff" * 8, struct.pack("<Q", 7) + b"\xff" * 8))
+        with pytest.raises(FormatError) as caught:
+            load_table(path)
+        assert str(caught.value) == (
+            f"{path}: from byte {size} on: byte 0: the base address must be 0 or {size}. Received: 7."
+        )
 
 
 def test_load_table_refuses_arguments(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fastembed.io import hdf5, keras_archive
 from fastembed.io._error import FormatError
 from fastembed.io._source import Source
 from fastembed.io.atomic import Path
+from fastembed.io.detect import hdf5_place
 from fastembed.io.hdf5 import Dataset, Group
 from fastembed.io.npy import map_array
 from fastembed.io.opening import open_regular
@@ -67,9 +68,11 @@ class KerasFile:
             if start[:4] == keras_archive.SIGNATURE:
                 self.archive = keras_archive.Archive(source)
                 source = self.archive.part(keras_archive.WEIGHTS, check)
-            elif start != hdf5.SIGNATURE:
+            elif (place := hdf5_place(self._file, start)) is None:
                 found = f"{start!r}" if start else "an empty file"
                 raise source.error(0, f"a Keras file is an HDF5 file or a .keras archive. Received: {found}.")
+            elif place:  # addresses count from there
+                source = Source(self._file, f"{self.name}: from byte {place} on", place)
             self.root = hdf5.root(source)
         except BaseException:
             self._file.close()
