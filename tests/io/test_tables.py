@@ -196,6 +196,25 @@ def test_load_table_reads_hdf5_behind_a_user_block(tmp_path: Path, libver: str) 
         )
 
 
+def test_names_in_hdf5_files_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["\x1b[31m\n\x9b/W\xf6rter"] = file["b"] = TABLE
+    with pytest.raises(ValueError, match="2 tables") as caught:
+        load_table(path)
+    assert str(caught.value) == (
+        f"{path}: the file has 2 tables: say which with `name`. Tables: "
+        r"'\x1b[31m\n\x9b' at '/\x1b[31m\n\x9b/W\xf6rter' (5, 3), 'b' at '/b' (5, 3)."
+    )
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["\x1b[31m\n\x9b/W\xf6rter"] = np.full((1, 1), 1e300)
+    with pytest.raises(FormatError) as refused:
+        load_table(path)
+    assert str(refused.value) == (
+        rf"{path}: /\x1b[31m\n\x9b/W" "\xf6rter: a number of float64 is too large for float32."
+    )
+
+
 def test_load_table_refuses_arguments(tmp_path: Path) -> None:
     path = written(tmp_path, "npy")
     for dtype in ("int32", "float8", None, ">f4", "complex64"):

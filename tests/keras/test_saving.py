@@ -492,7 +492,7 @@ def test_from_keras_file_asks_which(tmp_path, h5py):
         Embedding.from_keras_file(tmp_path / "two.h5")
     assert str(caught.value) == (
         f"{tmp_path / 'two.h5'}: the file has 2 tables: say which with `name`. Tables: "
-        "'left' at /left/left/embeddings:0 (4, 3), 'right' at /right/right/embeddings:0 (5, 3)."
+        "'left' at '/left/left/embeddings:0' (4, 3), 'right' at '/right/right/embeddings:0' (5, 3)."
     )
     assert Embedding.from_keras_file(tmp_path / "two.h5", "right").input_dim == 5
     assert Embedding.from_keras_file(tmp_path / "two.h5", name="left/left/embeddings:0").name == "left"
@@ -509,7 +509,7 @@ def test_from_keras_file_lists_tables_where_none_is_an_embedding(tmp_path, h5py)
     assert not isinstance(caught.value, FormatError)
     assert str(caught.value) == (
         f"{path}: the file has no table that is known as an Embedding's: say which with `name`. Tables: "
-        "'dense' at /dense/kernel:0 (4, 3)."
+        "'dense' at '/dense/kernel:0' (4, 3)."
     )
     assert Embedding.from_keras_file(path, "dense").input_dim == 4
 

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import _hdf5_chunks as chunks
 from fastembed.io import _hdf5_messages as messages
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, printable
 from fastembed.io._hdf5_messages import UNDEFINED, Attribute, Layout, Malformed, Type
 from fastembed.io._hdf5_structure import SIGNATURE, Decoded, Messages, Structure
 from fastembed.io._source import LIMIT, Source, expands_too_much
@@ -51,7 +51,7 @@ class Node:
 
     def error(self, text: str) -> FormatError:
         """The FormatError that names the file and this object."""
-        return FormatError(f"{self.file.source.name}: {self.path}: {text}")
+        return FormatError(f"{self.file.source.name}: {printable(self.path)}: {text}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._all_attributes()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import hdf5, keras_archive
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, quoted
 from fastembed.io._source import Source
 from fastembed.io.atomic import Path
 from fastembed.io.detect import hdf5_place
@@ -231,7 +231,8 @@ def choose(file: str, tables: Mapping[str, Table], candidates: Sequence[str], na
         if len(named) == 1:
             return named[0]
         found, problem = named or candidates or list(tables), f"{len(named) or 'no'} tables of name {name!r}"
-    known = ", ".join(f"{tables[place].layer!r} at {place} {tables[place].dataset.shape}" for place in found[:20])
+    shown = [(quoted(tables[place].layer), quoted(place), tables[place].dataset.shape) for place in found[:20]]
+    known = ", ".join(f"{layer} at {place} {shape}" for layer, place, shape in shown)
     raise ValueError(f"{file}: the file has {problem}. Tables: {known}.")
 
 
