@@ -103,6 +103,17 @@ def test_first_chunk_that_is_missing_is_named(tmp_path: Path) -> None:
         assert str(caught.value) == "a.h5: /t: the chunk at (2, 3) is missing."
 
 
+def test_chunk_of_another_place_is_no_chunk(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", lambda file: file.create_dataset("t", data=VALUES, chunks=(3, 2)))
+    key = struct.pack("<IIQQQ", 24, 0, 3, 0, 0)  # bytes, filters, its first element
+    data = path.read_bytes()
+    assert data.count(key) == 1
+    path.write_bytes(data.replace(key, struct.pack("<IIQQQ", 24, 0, 4, 0, 0)))
+    with pytest.raises(FormatError) as caught:
+        opened(path).dataset("t").read()
+    assert str(caught.value) == "a.h5: /t: the chunk at (3, 0) is missing."
+
+
 def test_read_gives_compact_values(tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

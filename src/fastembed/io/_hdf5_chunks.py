@@ -52,10 +52,13 @@ def find(
 
 
 def require_all(chunks: Chunks) -> None:
-    """Refuse an array that lacks a chunk; it is found before more are looked at than there are."""
-    for place in _starts(chunks):
-        if place not in chunks.places:
-            raise Malformed(f"the chunk at {place} is missing.")
+    """Refuse an array of more chunks than there are; one that is missing is found before more are looked at."""
+    if len(chunks.places) < math.prod(chunks.counts):
+        raise _missing(next(place for place in _starts(chunks) if place not in chunks.places))
+
+
+def _missing(place: tuple[int, ...]) -> Malformed:
+    return Malformed(f"the chunk at {place} is missing.")
 
 
 def _starts(chunks: Chunks) -> Iterator[tuple[int, ...]]:
@@ -69,9 +72,11 @@ def _starts(chunks: Chunks) -> Iterator[tuple[int, ...]]:
 
 
 def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]) -> None:
-    """Fill `out` with the values of all chunks, which are there."""
+    """Fill `out` with the values of all chunks."""
     size = math.prod(chunks.shape) * dtype.itemsize
     for place in _starts(chunks):
+        if place not in chunks.places:  # but others, which are none
+            raise _missing(place)
         address, stored, skipped = chunks.places[place]
         data: bytes | None = source.read(address, stored)
         for position, number in reversed(list(enumerate(chunks.filters))):
