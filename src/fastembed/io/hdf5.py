@@ -1,8 +1,9 @@
 """HDF5 files, read without libhdf5: every place and size that a file claims is checked against the file first.
 
 Read is what h5py writes by default: groups with symbol tables or links, attributes of strings and numbers, arrays of
-numbers that are compact, contiguous or in chunks (shuffle and gzip). Whatever leads out of the file (external and soft
-links, external and virtual storage) and object types are refused.
+numbers that are compact, contiguous or in chunks (shuffle and gzip). A user block in front is for the caller to leave
+out. Whatever leads out of the file (external and soft links, external and virtual storage) and object types are
+refused.
 """
 
 from __future__ import annotations
