@@ -155,7 +155,7 @@ def fill(pairs: Sequence[Pair]) -> None:
 
 def replace(pairs: Sequence[Pair]) -> None:
     """Read a file's arrays, all of them, then copy them into weights."""
-    arrays = [dataset.read() for _, dataset in pairs]
+    arrays = [dataset.read(dtype=weight.value.dtype) for weight, dataset in pairs]
     for (weight, _), array in zip(pairs, arrays, strict=True):
         weight.settle()
         weight.value[...] = array

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastembed._native.kernels import check_whole
 from fastembed.io import npy
+from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path, replacing
+from fastembed.io.mapping import row_blocks
 from fastembed.loading import load_vectors
 
 __all__ = ["list_tables", "load_table", "save_table"]
@@ -27,7 +30,9 @@ _READERS = {
     "directory": "directory",
 }
 # These read straight into the dtype that is asked for.
-_PLAIN = ("npy", "npz", "safetensors")
+_PLAIN = ("npy", "npz", "safetensors", "hdf5", "keras")
+# Elements of the others that are converted at a time.
+_BLOCK = 2**20
 # The name of the table in a safetensors file that holds one.
 _NAME = "embeddings"
 
@@ -49,13 +54,14 @@ def load_table(
         mmap: map the file instead of reading it, where it holds the table as it is asked for, in C order; every other
             file is read. A mapped table is read-only, and works in every function.
         dtype: of the result, 'float16', 'float32' or 'float64'; others in the file, bfloat16 too, are converted a
-            block at a time.
+            block at a time (word vectors as text or binary are float32 first).
 
     Returns:
         A C-contiguous array (V, D).
 
     Raises:
-        FormatError: the content is not what its format demands, or holds no table; names the path and the place.
+        FormatError: the content is not what its format demands, holds no table, or a finite number that is infinite in
+            `dtype`; names the path and the place.
         ValueError: there are several tables and no `name`, or none of it: they are listed with shape and dtype; or
             `dtype` is no float.
         OSError: the file is missing, not a regular file, or not to be read.
@@ -69,8 +75,23 @@ def load_table(
     if reader is None:
         table = load_vectors(path, name=name, verbose=False).vectors
     else:
-        table = reader.read_table(path, name=name, mmap=mmap)
-    return np.ascontiguousarray(table, dtype=wanted)
+        # a folder's table is float32: no copy of it in memory beside the converted one
+        table = reader.read_table(path, name=name, mmap=mmap or wanted != np.float32)
+    return np.ascontiguousarray(table) if table.dtype == wanted else _converted(table, wanted, path)
+
+
+def _converted(table: NDArray[Any], dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
+    """A C-contiguous copy in another dtype; a FormatError where a finite number is infinite in it."""
+    converted = np.empty(table.shape, dtype)
+    with np.errstate(over="raise"):
+        try:
+            for start, block in row_blocks(table, max(1, _BLOCK // max(1, table.shape[1])), 0, len(table)):
+                converted[start : start + len(block)] = block
+        except FloatingPointError:
+            name = os.fsdecode(path)
+            raise FormatError(f"{name}: a number of {table.dtype} is too large for {dtype}.") from None
+    check_whole(table)
+    return converted
 
 
 def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], Any]]:

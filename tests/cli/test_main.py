@@ -144,6 +144,7 @@ def test_info_refuses_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (OSError("odd"), 2, "odd"),
         (IndexError("indices = 6"), 2, "indices = 6"),
         (ValueError("one\ntwo\r"), 2, "one\\ntwo\\r"),
+        (ValueError("\x1b[31m\x7f\x9b\t\xf6"), 2, "\\x1b[31m\\x7f\\x9b\\t\xf6"),
     ],
 )
 def test_errors_become_one_line_and_a_code(

@@ -86,6 +86,13 @@ def test_neighbors_prints_most_similar(files: dict[str, Path], capsys: Capture) 
     assert run(capsys, "neighbors", files["folder"], "king", "-n", "1").endswith("  queen\n")
 
 
+def test_control_characters_of_a_file_are_not_printed(capsys: Capture, tmp_path: Path) -> None:
+    KeyedVectors(TABLE, ["a", "\x1b[31m\n\x9b\u00e4", *WORDS[2:]]).save(tmp_path / "folder")
+    assert run(capsys, "neighbors", tmp_path / "folder", "a", "-n", "1").endswith("  \\x1b[31m\\n\\x9b\u00e4\n")
+    np.savez(tmp_path / "n.npz", **{"\x1b[31m\n\x9b\u00e4": TABLE})
+    assert "tables  \\x1b[31m\\n\\x9b\u00e4 (7, 4) float32\n" in run(capsys, "info", tmp_path / "n.npz")
+
+
 def test_neighbors_refuses_count(files: dict[str, Path], capsys: Capture) -> None:
     for count in ("0", "-1", "x", "1.5"):
         with pytest.raises(SystemExit) as caught:

@@ -8,6 +8,7 @@ import random
 import re
 import struct
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,48 @@ def test_read_gives_chunks(tmp_path: Path, compression: str | None, shuffle: boo
     np.testing.assert_array_equal(opened(write(tmp_path / "a.h5", fill)).dataset("t").read(), array)
 
 
+@pytest.mark.parametrize("shape", [(2**40, 0), (0, 2**40), (2**22, 1)])
+def test_many_chunks_that_are_not_there_take_no_memory(tmp_path: Path, shape: tuple[int, int]) -> None:
+    def fill(file: Any) -> None:
+        file.create_dataset("t", shape, "<f2", chunks=(1, 1), maxshape=(None, None))
+
+    dataset = opened(write(tmp_path / "a.h5", fill)).dataset("t")
+    tracemalloc.start()
+    try:
+        if 0 in shape:
+            assert dataset.read().shape == shape
+        else:
+            with pytest.raises(FormatError) as caught:
+                dataset.read()
+            assert str(caught.value) == "a.h5: /t: the chunk at (0, 0) is missing."
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_first_chunk_that_is_missing_is_named(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        made = file.create_dataset("t", (5, 6), "<f4", chunks=(2, 3))
+        made[:2] = made[2:4, :3] = made[4:] = 1
+
+    dataset = opened(write(tmp_path / "a.h5", fill)).dataset("t")
+    for look in (dataset.check, dataset.read):
+        with pytest.raises(FormatError) as caught:
+            look()
+        assert str(caught.value) == "a.h5: /t: the chunk at (2, 3) is missing."
+
+
+def test_chunk_of_another_place_is_no_chunk(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", lambda file: file.create_dataset("t", data=VALUES, chunks=(3, 2)))
+    key = struct.pack("<IIQQQ", 24, 0, 3, 0, 0)  # bytes, filters, its first element
+    data = path.read_bytes()
+    assert data.count(key) == 1
+    path.write_bytes(data.replace(key, struct.pack("<IIQQQ", 24, 0, 4, 0, 0)))
+    with pytest.raises(FormatError) as caught:
+        opened(path).dataset("t").read()
+    assert str(caught.value) == "a.h5: /t: the chunk at (3, 0) is missing."
+
+
 def test_read_gives_compact_values(tmp_path: Path) -> None:
     def fill(file: Any) -> None:
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -90,6 +133,25 @@ def test_read_converts_into_out(tmp_path: Path, dtype: str) -> None:
     out = np.empty((6, 2), np.float32)
     assert opened(write(tmp_path / "a.h5", fill)).dataset("t").read(out) is out
     np.testing.assert_array_equal(out, VALUES)
+
+
+def test_contiguous_values_are_read_in_pieces(tmp_path: Path) -> None:
+    """Python feels Ctrl-C between two calls of the file, not within one."""
+    array = np.arange(3 << 20, dtype="<f4")
+
+    def fill(file: Any) -> None:
+        file["t"] = array
+
+    class Pieces(io.BytesIO):
+        largest = 0
+
+        def readinto(self, buffer: Any) -> int:
+            self.largest = max(self.largest, len(buffer))
+            return super().readinto(buffer)
+
+    file = Pieces(write(tmp_path / "a.h5", fill).read_bytes())
+    np.testing.assert_array_equal(hdf5.root(Source(file, "x")).dataset("t").read(), array)
+    assert file.largest == 1 << 22
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
@@ -200,6 +262,24 @@ def test_read_refuses_lies_about_shape(tmp_path: Path) -> None:
             first_layer(opened(path))
         size = 4 * new[0] * new[1]
         assert str(caught.value).endswith(f"embeddings:0: shape {new} takes {size} bytes, 48 are stored.")
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 1)])
+def test_empty_shape_that_numpy_cannot_count_is_refused(tmp_path: Path, chunks: Any) -> None:
+    for rows in (2**60 - 1, 2**60, 2**63 - 1):
+
+        def fill(file: Any, rows: int = rows) -> None:
+            file.create_dataset("g/t", (rows, 0), "<f2", chunks=chunks, maxshape=(None, None) if chunks else None)
+
+        dataset = opened(write(tmp_path / "a.h5", fill)).dataset("g/t")
+        if rows < 2**60:
+            assert dataset.read(np.empty((rows, 0))).shape == (rows, 0)
+            continue
+        with pytest.raises(FormatError) as caught:
+            dataset.read()
+        assert str(caught.value) == (
+            f"a.h5: /g/t: the axes but those of 0 must stay below 2**60 elements. Received: shape ({rows}, 0)."
+        )
 
 
 def test_root_refuses_other_files() -> None:

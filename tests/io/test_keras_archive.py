@@ -198,7 +198,7 @@ def test_read_table_takes_names() -> None:
         read_table(path, name="other")
     assert str(caught.value) == (
         f"{path}: the file has no tables of name 'other'. Tables: 'embedding' at "
-        "/model_weights/embedding/embedding/embeddings:0 (6, 2)."
+        "'/model_weights/embedding/embedding/embeddings:0' (6, 2)."
     )
 
 

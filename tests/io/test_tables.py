@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,16 @@ def written(folder: Path, kind: str, table: Any = TABLE) -> Path:
     elif kind == "npz":
         with open(path, "wb") as file:
             np.savez(file, table=table)
+    elif kind == "hdf5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["table"] = table
+    elif kind == "hdf5 in chunks":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file.create_dataset("table", data=table, chunks=True)
+    elif kind == "directory":
+        fastembed.KeyedVectors(table, [f"word{i}" for i in range(len(table))]).save(path)
+    elif kind == "words":
+        path.write_text("".join(f"word{i} {' '.join(map(repr, row.tolist()))}\n" for i, row in enumerate(table)))
     else:
         save_table(folder / "a.safetensors", table)
         os.rename(folder / "a.safetensors", path)
@@ -52,6 +64,49 @@ def test_load_table_reads_each_format(tmp_path: Path, kind: str, dtype: str, mma
     assert same.dtype == dtype
     np.testing.assert_array_equal(same, TABLE.astype(dtype))
     assert same.flags.writeable is not (mmap and kind != "npz")
+
+
+PLACES = {
+    "npy": "byte 128: ",
+    "npz": "'table.npy': ",
+    "safetensors": "byte 128: ",
+    "hdf5": "/table: ",
+    "hdf5 in chunks": "/table: ",
+    "directory": "",
+    "words": "",
+}
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize(("stored", "dtype", "number"), [("float32", "float16", 1e5), ("float64", "float32", 1e300)])
+def test_load_table_refuses_number_that_becomes_infinite(
+    tmp_path: Path, kind: str, stored: str, dtype: str, number: float
+) -> None:
+    if stored == "float64" and kind in ("directory", "words"):
+        pytest.skip("these are float32")
+    table = TABLE.astype(stored)
+    if kind != "words":  # whose numbers are finite
+        table[4, 2] = np.inf
+    expected = load_table(written(tmp_path, kind, table), dtype=dtype)
+    np.testing.assert_array_equal(expected, table.astype(dtype))
+    table[3, 1] = -number
+    if kind == "directory":
+        shutil.rmtree(tmp_path / "file")
+    path = written(tmp_path, kind, table)
+    for mmap in (False, True):
+        with pytest.raises(FormatError) as caught:
+            load_table(path, mmap=mmap, dtype=dtype)
+        assert str(caught.value) == f"{path}: {PLACES[kind]}a number of {stored} is too large for {dtype}."
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_load_table_converts_a_folder_in_blocks(tmp_path: Path, mmap: bool) -> None:
+    table = np.random.default_rng(4).standard_normal((300_001, 4)).astype(np.float32)
+    path = written(tmp_path, "directory", table)
+    for dtype in ("float16", "float64"):
+        loaded = load_table(path, mmap=mmap, dtype=dtype)
+        np.testing.assert_array_equal(loaded, table.astype(dtype))
+        assert loaded.flags.writeable
 
 
 @pytest.mark.parametrize("table", [np.asfortranarray(TABLE), TABLE.astype(">f4"), np.empty((0, 3)), np.empty((3, 0))])
@@ -84,6 +139,80 @@ def test_load_table_refuses_npy_that_is_no_table(tmp_path: Path, array: Any, tex
         load_table(path)
     assert str(caught.value) == f"{path}: {text}"
     assert list_tables(path) == {}
+
+
+def test_load_table_reads_hdf5_without_groups(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    for name in ("words", "optimizer"):  # which a group of Keras's is called, not an array
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file[name] = TABLE
+        for table in (load_table(path), load_table(path, mmap=True), load_table(path, name=name)):
+            np.testing.assert_array_equal(table, TABLE)
+        assert list_tables(path) == {f"/{name}": ((5, 3), np.dtype("float32"))}
+        assert fastembed.Embedding.from_keras_file(path, name).name == name
+
+
+@pytest.mark.parametrize("name", [None, "x"])
+def test_load_table_refuses_hdf5_without_table(tmp_path: Path, name: str | None) -> None:
+    path = tmp_path / "a.h5"
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["ids"], file["x"] = np.zeros((2, 2), int), np.zeros(3)
+    for load in (lambda: load_table(path, name=name), lambda: fastembed.Embedding.from_keras_file(path, name)):
+        with pytest.raises(FormatError) as caught:
+            load()
+        assert str(caught.value) == f"{path}: holds no table: an array of 2 dimensions, of floats."
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_load_table_reads_hdf5_behind_a_user_block(tmp_path: Path, libver: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    for size in (512, 2048):
+        with h5py.File(path, "w", userblock_size=size, libver=libver) as file:
+            file["g/t"] = TABLE
+            file["ids"] = np.arange(3)
+        data = b"the user's".ljust(size, b"!") + path.read_bytes()[size:]
+        plain = path.with_name("b.h5")
+        with h5py.File(plain, "w", libver=libver) as file:
+            file["g/t"] = TABLE
+        for content in (data, b"!" * size + plain.read_bytes()):
+            path.write_bytes(content)
+            for mmap in (False, True):
+                table = load_table(path, mmap=mmap)
+                np.testing.assert_array_equal(table, TABLE)
+                assert table.flags.writeable is not mmap
+        path.write_bytes(data[:-1])
+        with pytest.raises(FormatError) as caught:
+            load_table(path)
+        assert str(caught.value) == (
+            f"{path}: from byte {size} on: byte 0: the file is truncated: it says that it has {len(data)} bytes, there "
+            f"are {len(data) - 1}."
+        )
+        path.write_bytes(data.replace(struct.pack("<Q", size) + b"\xff" * 8, struct.pack("<Q", 7) + b"\xff" * 8))
+        with pytest.raises(FormatError) as caught:
+            load_table(path)
+        assert str(caught.value) == (
+            f"{path}: from byte {size} on: byte 0: the base address must be 0 or {size}. Received: 7."
+        )
+
+
+def test_names_in_hdf5_files_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["\x1b[31m\n\x9b/W\xf6rter"] = file["b"] = TABLE
+    with pytest.raises(ValueError, match="2 tables") as caught:
+        load_table(path)
+    assert str(caught.value) == (
+        f"{path}: the file has 2 tables: say which with `name`. Tables: "
+        r"'\x1b[31m\n\x9b' at '/\x1b[31m\n\x9b/W\xf6rter' (5, 3), 'b' at '/b' (5, 3)."
+    )
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        file["\x1b[31m\n\x9b/W\xf6rter"] = np.full((1, 1), 1e300)
+    with pytest.raises(FormatError) as refused:
+        load_table(path)
+    assert str(refused.value) == (
+        rf"{path}: /\x1b[31m\n\x9b/W" "\xf6rter: a number of float64 is too large for float32."
+    )
 
 
 def test_load_table_refuses_arguments(tmp_path: Path) -> None:
@@ -224,7 +353,10 @@ def test_load_table_reads_files_with_words(tmp_path: Path, mmap: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="measures the memory of a process of its own")
-@pytest.mark.parametrize(("kind", "stored"), [("safetensors", "float16"), ("npy", "float64"), ("npz", "float64")])
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [("safetensors", "float16"), ("npy", "float64"), ("npz", "float64"), ("hdf5", "float64"), ("hdf5", "float32")],
+)
 def test_load_table_takes_no_second_table_of_memory(tmp_path: Path, kind: str, stored: str) -> None:
     path = written(tmp_path, kind, np.ones((30_000, 400), stored))
     code = (

@@ -492,12 +492,26 @@ def test_from_keras_file_asks_which(tmp_path, h5py):
         Embedding.from_keras_file(tmp_path / "two.h5")
     assert str(caught.value) == (
         f"{tmp_path / 'two.h5'}: the file has 2 tables: say which with `name`. Tables: "
-        "'left' at /left/left/embeddings:0 (4, 3), 'right' at /right/right/embeddings:0 (5, 3)."
+        "'left' at '/left/left/embeddings:0' (4, 3), 'right' at '/right/right/embeddings:0' (5, 3)."
     )
     assert Embedding.from_keras_file(tmp_path / "two.h5", "right").input_dim == 5
     assert Embedding.from_keras_file(tmp_path / "two.h5", name="left/left/embeddings:0").name == "left"
     with pytest.raises(ValueError, match="no tables of name 'middle'"):
         Embedding.from_keras_file(tmp_path / "two.h5", "middle")
+
+
+def test_from_keras_file_lists_tables_where_none_is_an_embedding(tmp_path, h5py):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["dense/kernel:0"] = np.ones((4, 3), np.float32)
+    with pytest.raises(ValueError, match="no table that") as caught:
+        Embedding.from_keras_file(path)
+    assert not isinstance(caught.value, FormatError)
+    assert str(caught.value) == (
+        f"{path}: the file has no table that is known as an Embedding's: say which with `name`. Tables: "
+        "'dense' at '/dense/kernel:0' (4, 3)."
+    )
+    assert Embedding.from_keras_file(path, "dense").input_dim == 4
 
 
 def test_from_keras_file_works_beside_unknown_layers(tmp_path, h5py):
@@ -556,6 +570,21 @@ def test_other_floats_become_float32(tmp_path, h5py, dtype):
     model.load_weights(tmp_path / "w.h5")
     for layer in (model.layers[0], Embedding.from_keras_file(tmp_path / "w.h5")):
         np.testing.assert_array_equal(layer.embeddings, table.astype(np.float32))
+
+
+def test_numbers_too_large_for_float32_are_refused(tmp_path, h5py):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"e"]
+        file.create_group("e").attrs["weight_names"] = [b"e/embeddings:0"]
+        file["e/e/embeddings:0"] = np.array([[1.5, 2.5], [1e300, -3]])
+    model = Sequential([Embedding(2, 2, name="e")])
+    before = model.get_weights()[0]
+    for load in (model.load_weights, Embedding.from_keras_file):
+        with pytest.raises(FormatError) as caught:
+            load(path)
+        assert str(caught.value) == f"{path}: /e/e/embeddings:0: a number of float64 is too large for float32."
+    np.testing.assert_array_equal(model.get_weights()[0], before)
 
 
 def test_state_that_does_not_fit_is_keras_warning(tmp_path, h5py):

@@ -382,7 +382,7 @@ PYTHON = [
             '        npy.write_header(file, table.shape, table.dtype.newbyteorder("<"))',
             "        npy.write_header(file, table.shape[::-1], table.dtype)",
         ),
-        ("    return np.ascontiguousarray(table, dtype=wanted)", "    return np.ascontiguousarray(table)"),
+        ('    with np.errstate(over="raise"):', '    with np.errstate(over="ignore"):'),
     ),
     *of(
         "_similarity.py",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastembed._cli import bench, convert, demo, embed, gather, info, lookup, neighbors, plot
+from fastembed.io._error import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +74,7 @@ def _sigterm_raises() -> Iterator[None]:
 
 def _complain(command: str, message: str, code: int) -> int:
     # one line, even where a file's name holds a line break; what a function calls `name` is an option here
-    line = message.replace("\r", "\\r").replace("\n", "\\n").replace("`name`", "--name")
+    line = printable(message).replace("`name`", "--name")
     print(f"fastembed {command}: {line}", file=sys.stderr)
     return code
 

@@ -14,6 +14,7 @@ from fastembed._meter import Progress
 from fastembed._sources import open_vectors
 from fastembed._versions import show_versions, versions
 from fastembed.io import detect, directory, npz, static_embedding
+from fastembed.io._error import printable
 from fastembed.io.keras_tables import KerasFile
 from fastembed.io.npy import inspect_npy
 from fastembed.tables import list_tables
@@ -108,7 +109,7 @@ def size_of(path: str) -> int:
 def _lines(name: str, value: Any) -> list[str]:
     """A value as a person reads it."""
     if name == "tables":
-        return [f"{table} {tuple(one['shape'])} {one['dtype']}" for table, one in value.items()] or ["none"]
+        return [f"{printable(table)} {tuple(one['shape'])} {one['dtype']}" for table, one in value.items()] or ["none"]
     if name == "shape":
         return [str(tuple(value))]
     return [f"{value:,}" if isinstance(value, int) else value]

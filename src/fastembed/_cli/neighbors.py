@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from fastembed._cli.words import add_source, open_vectors, positive_number, require_words
+from fastembed.io._error import printable
 
 HELP = "print the words nearest to a word"
 EXAMPLE = "fastembed neighbors glove.6B.50d.txt king woman --minus man"
@@ -25,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
     vectors = open_vectors(args.file, args.name)
     require_words(vectors, [*args.words, *args.minus], args.file)
     for word, cosine in vectors.most_similar(positive=args.words, negative=args.minus, topn=args.count):
-        print(f"{cosine:7.4f}  {word}")
+        print(f"{cosine:7.4f}  {printable(word)}")
     return 0

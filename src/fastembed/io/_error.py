@@ -1,6 +1,10 @@
-"""The one exception for the content of a file, and how its text quotes that."""
+"""The one exception for the content of a file, and how that is shown."""
 
 from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class FormatError(ValueError):
@@ -11,3 +15,8 @@ def quoted(value: object) -> str:
     """What a file says, as an error shows it: in ASCII, and cut where it is long."""
     text = ascii(value)
     return text if len(text) <= 100 else f"{text[:100]}... ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    r"""A text of a file, its control characters, which a terminal obeys, as Python writes them: ``\x1b``, ``\n``."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)

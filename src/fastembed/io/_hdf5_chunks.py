@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,13 +51,32 @@ def find(
     return Chunks(tuple(sizes), counts, num_bytes, total, tuple(number for number, _ in filters), places)
 
 
+def require_all(chunks: Chunks) -> None:
+    """Refuse an array of more chunks than there are; one that is missing is found before more are looked at."""
+    if len(chunks.places) < math.prod(chunks.counts):
+        raise _missing(next(place for place in _starts(chunks) if place not in chunks.places))
+
+
+def _missing(place: tuple[int, ...]) -> Malformed:
+    return Malformed(f"the chunk at {place} is missing.")
+
+
+def _starts(chunks: Chunks) -> Iterator[tuple[int, ...]]:
+    """The first element of each chunk, in order. No axis is held in memory: a file may claim any."""
+    for number in range(math.prod(chunks.counts)):
+        place = []
+        for length, count in zip(reversed(chunks.shape), reversed(chunks.counts), strict=True):
+            number, index = divmod(number, count)
+            place.append(length * index)
+        yield tuple(reversed(place))
+
+
 def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]) -> None:
     """Fill `out` with the values of all chunks."""
     size = math.prod(chunks.shape) * dtype.itemsize
-    steps = zip(chunks.shape, chunks.counts, strict=True)
-    for place in itertools.product(*(range(0, length * count, length) for length, count in steps)):
-        if place not in chunks.places:
-            raise Malformed(f"the chunk at {place} is missing.")
+    for place in _starts(chunks):
+        if place not in chunks.places:  # but others, which are none
+            raise _missing(place)
         address, stored, skipped = chunks.places[place]
         data: bytes | None = source.read(address, stored)
         for position, number in reversed(list(enumerate(chunks.filters))):
@@ -72,8 +90,7 @@ def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]
             slice(start, min(start + length, end))
             for start, length, end in zip(place, chunks.shape, out.shape, strict=True)
         )
-        with np.errstate(over="ignore"):
-            out[inside] = block[tuple(slice(0, part.stop - part.start) for part in inside)]
+        out[inside] = block[tuple(slice(0, part.stop - part.start) for part in inside)]
 
 
 def _unshuffle(data: bytes, item: int) -> bytes | None:

@@ -63,10 +63,13 @@ class Structure:
             base, _, end, _, _, root = struct.unpack("<6Q", self.structure(place, 48))
         else:
             base, _, end, root = struct.unpack("<4Q", self.structure(12, 32))
-        if base:
-            raise Malformed(f"the base address must be 0. Received: {base}.")
-        if end > self.source.size:
-            raise Malformed(f"the file is truncated: it says that it has {end} bytes, there are {self.source.size}.")
+        # other than 0 behind a block of the user's; what is put in front of a finished file does not change it
+        bases = sorted({0, self.source.start})
+        if base not in bases:
+            raise Malformed(f"the base address must be {' or '.join(map(str, bases))}. Received: {base}.")
+        size = base + self.source.size
+        if end > size:
+            raise Malformed(f"the file is truncated: it says that it has {end} bytes, there are {size}.")
         return int(root)
 
     def decode(self, place: int, function: Callable[..., Decoded], *arguments: Any) -> Decoded:

@@ -12,6 +12,8 @@ from fastembed.io._error import FormatError
 # compressed; a bomb's zeros by 1000.
 _FREE_BYTES, _MAX_RATIO = 8 << 20, 8
 LIMIT = f"{_FREE_BYTES} and {_MAX_RATIO} times as many"
+# Bytes read at a time: between two of them Ctrl-C is felt.
+_PIECE = 1 << 22
 
 
 class Source:
@@ -50,7 +52,7 @@ class Source:
         self.file.seek(self.start + place)
         done = 0
         while done < len(buffer):
-            count = self.file.readinto(buffer[done:])  # type: ignore[attr-defined]
+            count = self.file.readinto(buffer[done : done + _PIECE])  # type: ignore[attr-defined]
             if not count:
                 raise self.error(place + done, "the file has become shorter while it was read.")
             done += count

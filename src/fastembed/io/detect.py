@@ -42,7 +42,7 @@ def detect(path: Path) -> str:
             return NPY
         if start.startswith((b"PK\3\4", b"PK\5\6")):
             return _detect_archive(file, name)
-        if _is_hdf5(file, start):
+        if hdf5_place(file, start) is not None:
             return HDF5
         # text, read as a length, would be far past any file's end
         if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= file_size(file) - 8:
@@ -76,14 +76,14 @@ def _detect_archive(file: BinaryIO, path: str) -> str:
     return NPZ if not names or any(name.endswith(".npy") for name in names) else WORDS
 
 
-def _is_hdf5(file: BinaryIO, start: bytes) -> bool:
-    """Whether the signature stands at byte 0, or at 512, 1024, 2048 ..., behind a block of the user's."""
+def hdf5_place(file: BinaryIO, start: bytes) -> int | None:
+    """Where HDF5's signature stands: at byte 0, or at 512, 1024, 2048 ..., behind a block of the user's; or None."""
     size = file_size(file)
-    offset = 0
+    place = 0
     while start[:8] != _HDF5_MAGIC:
-        offset = max(512, 2 * offset)
-        if offset + 8 > min(size, 2**20):
-            return False
-        file.seek(offset)
+        place = max(512, 2 * place)
+        if place + 8 > min(size, 2**20):
+            return None
+        file.seek(place)
         start = file.read(8)
-    return True
+    return place

@@ -1,8 +1,9 @@
 """HDF5 files, read without libhdf5: every place and size that a file claims is checked against the file first.
 
 Read is what h5py writes by default: groups with symbol tables or links, attributes of strings and numbers, arrays of
-numbers that are compact, contiguous or in chunks (shuffle and gzip). Whatever leads out of the file (external and soft
-links, external and virtual storage) and object types are refused.
+numbers that are compact, contiguous or in chunks (shuffle and gzip). A user block in front is for the caller to leave
+out. Whatever leads out of the file (external and soft links, external and virtual storage) and object types are
+refused.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import _hdf5_chunks as chunks
 from fastembed.io import _hdf5_messages as messages
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, printable
 from fastembed.io._hdf5_messages import UNDEFINED, Attribute, Layout, Malformed, Type
 from fastembed.io._hdf5_structure import SIGNATURE, Decoded, Messages, Structure
 from fastembed.io._source import LIMIT, Source, expands_too_much
@@ -25,6 +26,8 @@ from fastembed.io._source import LIMIT, Source, expands_too_much
 __all__ = ["SIGNATURE", "Dataset", "Group", "Node", "root"]
 
 _BLOCK = 1 << 20  # elements that are converted at a time
+# NumPy counts strides in signed 64 bits, also for the other axes of an empty array; an element takes 8 bytes at most.
+_MAX_ELEMENTS = 2**60
 
 
 def root(source: Source) -> Group:
@@ -49,7 +52,7 @@ class Node:
 
     def error(self, text: str) -> FormatError:
         """The FormatError that names the file and this object."""
-        return FormatError(f"{self.file.source.name}: {self.path}: {text}")
+        return FormatError(f"{self.file.source.name}: {printable(self.path)}: {text}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._all_attributes()
@@ -223,23 +226,29 @@ class Dataset(Node):
         self.check()
         return self._layout.address if self._layout.kind == "contiguous" and self.num_bytes else None
 
-    def read(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The values: a new array of native byte order, or `out`, C-contiguous and of this shape, in its own dtype.
+    def read(self, out: NDArray[Any] | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """The values: a new array of a dtype, default that of the file, or `out`, C-contiguous and of this shape.
 
         Raises:
-            FormatError: if they are no numbers, or not all there.
+            FormatError: if they are no numbers, or not all there; or a finite number is infinite in the array's dtype.
         """
-        dtype = self.check()
-        stored = self._chunks(dtype) if self._layout.kind == "chunked" else None
+        own = self.check()
         if out is None:
-            out = np.empty(self.shape, dtype.newbyteorder("="))
-        if stored is not None:
-            self._decode(chunks.fill, out, stored, self.file.source, dtype)
+            out = np.empty(self.shape, own.newbyteorder("=") if dtype is None else dtype)
+        with np.errstate(over="raise"):
+            try:
+                self._read(own, out)
+            except FloatingPointError:
+                raise self.error(f"a number of {own.name} is too large for {out.dtype}.") from None
+        return out
+
+    def _read(self, dtype: np.dtype[Any], out: NDArray[Any]) -> None:
+        if self._layout.kind == "chunked":
+            self._decode(chunks.fill, out, self._chunks(dtype), self.file.source, dtype)
         elif out.size and self._layout.kind == "contiguous":
             self._read_contiguous(dtype, out)
         elif out.size:
             out[...] = np.frombuffer(self._layout.compact, dtype).reshape(self.shape)
-        return out
 
     def _chunks(self, dtype: np.dtype[Any]) -> chunks.Chunks:
         layout, source = self._layout, self.file.source
@@ -251,6 +260,7 @@ class Dataset(Node):
         stored = min(found.stored, source.size)
         if expands_too_much(values, stored):
             raise self.error(f"{values} bytes of values, made of {stored} stored ones, are more than {LIMIT}.")
+        self._decode(chunks.require_all, found)
         return found
 
     def _read_contiguous(self, dtype: np.dtype[Any], out: NDArray[Any]) -> None:
@@ -260,11 +270,10 @@ class Dataset(Node):
             buffer: Any = flat
             source.read_into(address, memoryview(buffer).cast("B"))
             return
-        with np.errstate(over="ignore"):
-            for start in range(0, flat.size, _BLOCK):
-                count = min(_BLOCK, flat.size - start)
-                raw = source.read(address + start * dtype.itemsize, count * dtype.itemsize)
-                flat[start : start + count] = np.frombuffer(raw, dtype)
+        for start in range(0, flat.size, _BLOCK):
+            count = min(_BLOCK, flat.size - start)
+            raw = source.read(address + start * dtype.itemsize, count * dtype.itemsize)
+            flat[start : start + count] = np.frombuffer(raw, dtype)
 
     def check(self) -> np.dtype[Any]:
         """The dtype, once it is sure that the values are numbers and all there."""
@@ -285,4 +294,6 @@ class Dataset(Node):
                 )
         elif layout.kind == "chunked":
             self._chunks(self.dtype)
+        if math.prod(n for n in self.shape if n) >= _MAX_ELEMENTS:
+            raise self.error(f"the axes but those of 0 must stay below 2**60 elements. Received: shape {self.shape}.")
         return self.dtype

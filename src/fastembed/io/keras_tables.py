@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import hdf5, keras_archive
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, quoted
 from fastembed.io._source import Source
 from fastembed.io.atomic import Path
+from fastembed.io.detect import hdf5_place
 from fastembed.io.hdf5 import Dataset, Group
 from fastembed.io.npy import map_array
 from fastembed.io.opening import open_regular
@@ -67,9 +68,11 @@ class KerasFile:
             if start[:4] == keras_archive.SIGNATURE:
                 self.archive = keras_archive.Archive(source)
                 source = self.archive.part(keras_archive.WEIGHTS, check)
-            elif start != hdf5.SIGNATURE:
+            elif (place := hdf5_place(self._file, start)) is None:
                 found = f"{start!r}" if start else "an empty file"
                 raise source.error(0, f"a Keras file is an HDF5 file or a .keras archive. Received: {found}.")
+            elif place:  # addresses count from there
+                source = Source(self._file, f"{self.name}: from byte {place} on", place)
             self.root = hdf5.root(source)
         except BaseException:
             self._file.close()
@@ -152,7 +155,7 @@ class KerasFile:
             place, _, last = node.path.rpartition("/")
             if isinstance(node, Group) and last == "vars" and isinstance(name := node.attribute("name"), bytes):
                 names[node.path] = name.decode("utf-8", "replace")
-            elif isinstance(node, Dataset) and len(node.shape) == 2 and _is_float(node) and not _is_optimizers(place):
+            elif isinstance(node, Dataset) and _is_table(node):
                 found[node.path] = Table(node, names.get(place) or _layer_name(node.path))
         return found
 
@@ -168,27 +171,33 @@ def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         return {place: (table.dataset.shape, table.dataset.check()) for place, table in file.tables().items()}
 
 
-def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> NDArray[Any]:
+def read_table(
+    path: Path, *, name: str | None = None, mmap: bool = False, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Read a table of a Keras file: the one of its `Embedding`, the only one, or the one that is named.
 
     Args:
         path: of the file: .h5, .weights.h5 or .keras.
         name: of the table: its path in the file, or its layer's name; default None.
-        mmap: whether the table is mapped, read-only, where it lies in one piece at an address that is a multiple of its
-            items' size; else it is read.
+        mmap: whether the table is mapped, read-only, where it lies in one piece, of the dtype that is asked for, at an
+            address that is a multiple of its items' size; else it is read.
+        dtype: of the result, a float.
 
     Returns:
-        (V, D), of the file's dtype.
+        (V, D).
 
     Raises:
-        FormatError: if the file is damaged or of another kind.
+        FormatError: if the file is damaged or of another kind, or holds no table; or a finite number is infinite in
+            `dtype`.
         ValueError: if there are several tables and no name, or none of that name.
         OSError: if the file is not to be read.
     """
     with KerasFile(path, check=not mmap) as file:
         tables = file.tables()
         table = tables[choose(file.name, tables, embeddings(tables) or list(tables), name)].dataset
-        return _mapped(table) if mmap and _is_mappable(table) else table.read()
+        if mmap and table.dtype == np.dtype(dtype) and _is_mappable(table):
+            return _mapped(table)
+        return table.read(dtype=dtype)
 
 
 def embeddings(tables: Mapping[str, Table]) -> list[str]:
@@ -206,20 +215,25 @@ def choose(file: str, tables: Mapping[str, Table], candidates: Sequence[str], na
         name: which; or None.
 
     Raises:
+        FormatError: if there is no table at all.
         ValueError: if there is none of that name, or several.
     """
+    if not tables:
+        raise FormatError(f"{file}: holds no table: an array of 2 dimensions, of floats.")
     if name is None:
         if len(candidates) == 1:
             return candidates[0]
-        found, problem = candidates, f"{len(candidates)} tables: say which with `name`"
+        count = f"{len(candidates)} tables" if candidates else "no table that is known as an Embedding's"
+        found, problem = candidates or list(tables), f"{count}: say which with `name`"
     else:
         path = "/" + name.strip("/")
         named = [path] if path in tables else [place for place, table in tables.items() if table.layer == name]
         if len(named) == 1:
             return named[0]
         found, problem = named or candidates or list(tables), f"{len(named) or 'no'} tables of name {name!r}"
-    known = ", ".join(f"{tables[place].layer!r} at {place} {tables[place].dataset.shape}" for place in found[:20])
-    raise ValueError(f"{file}: the file has {problem}. Tables: {known or 'none'}.")
+    shown = [(quoted(tables[place].layer), quoted(place), tables[place].dataset.shape) for place in found[:20]]
+    known = ", ".join(f"{layer} at {place} {shape}" for layer, place, shape in shown)
+    raise ValueError(f"{file}: the file has {problem}. Tables: {known}.")
 
 
 def _layer_name(path: str) -> str:
@@ -235,12 +249,10 @@ def _is_embeddings(path: str) -> bool:
     return parts[-1].partition(":")[0] == "embeddings"
 
 
-def _is_optimizers(path: str) -> bool:
-    return path.split("/")[1] in ("optimizer", "optimizer_weights")
-
-
-def _is_float(dataset: Dataset) -> bool:
-    return dataset.dtype is not None and dataset.dtype.kind == "f"
+def _is_table(dataset: Dataset) -> bool:
+    if len(dataset.shape) != 2 or dataset.dtype is None or dataset.dtype.kind != "f":
+        return False
+    return not dataset.path.startswith(("/optimizer/", "/optimizer_weights/"))
 
 
 def _is_mappable(table: Dataset) -> bool:

@@ -314,8 +314,10 @@ class Embedding(Layer):
             name: of the layer, or the table's path in the file; needed if there are several.
 
         Raises:
-            ValueError: if there are several and no name, none, or none of that name; the text lists what there is.
-            FormatError: if the file is damaged or of another kind.
+            ValueError: if there are several and no name, none that is known as an Embedding's, or none of that name;
+                the text lists what there is.
+            FormatError: if the file is damaged or of another kind, holds no table, or one of numbers too large for
+                float32.
             OSError: if it is not to be read.
         """
         from .._loading import load_embedding  # here and not at the top: needed by few
