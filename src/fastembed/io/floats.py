@@ -54,6 +54,8 @@ def read_floats(
 
 def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[NDArray[Any]]:
     """1-D parts of the table, of at most `length` elements, in the order of the file."""
+    if not table.size:
+        return  # of columns without elements a header may claim 2**40
     lines = iter(table.T) if fortran_order else iter((table.reshape(-1),))
     for line in lines:
         for start in range(0, len(line), length):
