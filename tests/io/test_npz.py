@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed.io import FormatError, npy_tables
+from fastembed.io import FormatError, floats, npy_tables, npz
 from fastembed.io.npz import list_tables, read_table, verify
 
 TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -149,6 +149,57 @@ def test_wrong_checksum_is_refused(tmp_path: Path, save: Any) -> None:
         with pytest.raises(FormatError) as caught:
             use(path)
         assert str(caught.value) == f"{path}: the archive is damaged: Bad CRC-32 for file 't.npy'."
+
+
+def test_wrong_checksum_is_found_before_a_small_file_takes_much_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, t=np.zeros((200, 1000), np.float32))
+    raw = bytearray(path.read_bytes())
+    raw[raw.rfind(b"PK\1\2") + 16] ^= 1
+    path.write_bytes(raw)
+    monkeypatch.setattr(floats, "read_floats", lambda *arguments: pytest.fail("takes memory"))
+    with pytest.raises(FormatError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"{path}: the archive is damaged: Bad CRC-32 for file 't.npy'."
+
+
+def test_damage_without_a_reason_is_named_by_its_kind(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.npz", [("t.npy", npy(TABLE))])
+    with pytest.raises(FormatError) as caught, npz._archive(path):
+        raise EOFError  # as zipfile does where the file ends while it is read
+    assert str(caught.value) == f"{path}: the archive is damaged: EOFError."
+
+
+def claiming(path: Path, stored: int, unpacked: int) -> Path:
+    """An archive of the array TABLE, not compressed, whose sizes are other ones."""
+    archive(path, [("t.npy", npy(TABLE))])
+    raw = bytearray(path.read_bytes())
+    start = raw.rfind(b"PK\1\2")
+    raw[start + 20 : start + 28] = struct.pack("<II", stored, unpacked)
+    path.write_bytes(raw)
+    return path
+
+
+def test_array_that_claims_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    path = claiming(tmp_path / "a.npz", 2**31, 2**31)
+    place = path.read_bytes().rfind(b"PK\1\2")
+    for use in (list_tables, read_table, verify):
+        with pytest.raises(FormatError) as caught:
+            use(path)
+        assert str(caught.value) == (
+            f"{path}: 't.npy': byte 0: from here on there must be 2147483648 bytes. Received: {place}."
+        )
+
+
+def test_stored_array_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = claiming(tmp_path / "a.npz", 152, 2**20)
+    with pytest.raises(FormatError) as caught:
+        list_tables(path)
+    assert str(caught.value) == (
+        f"{path}: 't.npy': an array that is not compressed takes as many bytes as it has. Received: 152 for 1048576."
+    )
 
 
 def test_read_table_refuses_what_is_no_zip(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import struct
 import zipfile
@@ -67,11 +68,14 @@ def read_table(
         headers = _headers(archive, shown)
         chosen = choose(_tables(headers), name, shown)
         header = headers[chosen]
-        place = f"{shown}: {chosen + _SUFFIX!a}: "
-        with archive.open(chosen + _SUFFIX) as file:
-            read_header(file, place[:-2], archive.getinfo(chosen + _SUFFIX).file_size)
+        info, wanted = archive.getinfo(chosen + _SUFFIX), np.dtype(dtype)
+        place = f"{shown}: {info.filename!a}: "
+        if math.prod(header.shape) * wanted.itemsize > 2 * info.compress_size:
+            _compare_checksum(archive, info)  # before a small file that is damaged takes much memory
+        with archive.open(info) as file:
+            read_header(file, place[:-2], info.file_size)
             table = floats.read_floats(
-                file, (header.shape[0], header.shape[1]), header.dtype.str, np.dtype(dtype), place, header.fortran_order
+                file, (header.shape[0], header.shape[1]), header.dtype.str, wanted, place, header.fortran_order
             )
             # the checksum is compared at the end
             file.read(1)
@@ -82,9 +86,13 @@ def verify(path: Path) -> None:
     """Compare the checksum of every array; raises as `read_table`."""
     with _archive(path) as (archive, shown):
         for name in _headers(archive, shown):
-            with archive.open(name + _SUFFIX) as file:
-                while file.read(floats.BLOCK_BYTES):
-                    pass
+            _compare_checksum(archive, archive.getinfo(name + _SUFFIX))
+
+
+def _compare_checksum(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    with archive.open(info) as file:
+        while file.read(floats.BLOCK_BYTES):
+            pass
 
 
 @contextlib.contextmanager
@@ -104,7 +112,7 @@ def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                 raise
             raise FormatError(f"{shown}: the archive is damaged: it points out of the file.") from None
         except _DAMAGE as error:
-            raise FormatError(f"{shown}: the archive is damaged: {error or type(error).__name__}.") from None
+            raise FormatError(f"{shown}: the archive is damaged: {str(error) or type(error).__name__}.") from None
 
 
 def check_directory(file: BinaryIO, path: str) -> None:
@@ -145,6 +153,16 @@ def _headers(archive: zipfile.ZipFile, path: str) -> dict[str, Header]:
             raise FormatError(f"{place}the archive holds this name twice.")
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FormatError(f"{place}the array is encrypted, or compressed by another method than deflate.")
+        if info.header_offset + info.compress_size > archive.start_dir:
+            raise FormatError(
+                f"{place}byte {info.header_offset}: from here on there must be {info.compress_size} bytes. "
+                f"Received: {max(0, archive.start_dir - info.header_offset)}."
+            )
+        if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
+            raise FormatError(
+                f"{place}an array that is not compressed takes as many bytes as it has. "
+                f"Received: {info.compress_size} for {info.file_size}."
+            )
         if info.file_size > max(_FREE_BYTES, _MAX_RATIO * info.compress_size):
             raise FormatError(
                 f"{place}{info.compress_size:,} bytes claim to hold {info.file_size:,}: more than {_MAX_RATIO} times "
