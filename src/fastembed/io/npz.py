@@ -23,7 +23,7 @@ from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
 from fastembed.io.choice import choose
 from fastembed.io.npy import Header, file_size, read_header
-from fastembed.io.opening import open_regular
+from fastembed.io.opening import open_regular, zip_directory
 
 _SUFFIX = ".npy"
 # The list of members is parsed into Python objects many times its size; 10,000 arrays take half of this.
@@ -117,25 +117,15 @@ def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
 
 def check_directory(file: BinaryIO, path: str) -> None:
     """Refuse a zip archive that is cut off, or whose list of members would take much memory."""
-    size = file_size(file)
-    tail_start = max(0, size - 2**16 - 22)
-    file.seek(tail_start)
-    tail = file.read()
-    end = tail.rfind(b"PK\5\6")
-    if end < 0 or len(tail) < end + 22:
+    place, length = zip_directory(file)
+    if place < 0:
+        size = file_size(file)
         raise FormatError(
             f"{path}: byte {size}: a zip archive ends with the list of its members: this is none, or is truncated."
         )
-    length = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if end >= 20 and tail[end - 20 : end - 16] == b"PK\6\7":
-        # an archive past 4 GB has a second, wider record of its end
-        wide_start = int.from_bytes(tail[end - 12 : end - 4], "little")
-        file.seek(min(wide_start, size))
-        length = int.from_bytes(file.read(56)[40:48], "little")
     if length > _MAX_DIRECTORY:
         raise FormatError(
-            f"{path}: byte {tail_start + end}: the list of members takes at most {_MAX_DIRECTORY} bytes. "
-            f"Received: {length}."
+            f"{path}: byte {place}: the list of members takes at most {_MAX_DIRECTORY} bytes. Received: {length}."
         )
     file.seek(0)
 
