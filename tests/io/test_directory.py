@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastembed.io import FormatError, directory
+from fastembed.io import FormatError, directory, floats
 from fastembed.io.directory import (
     inspect_directory,
     is_vectors_directory,
@@ -71,6 +72,33 @@ def test_directory_gives_back_what_was_written(tmp_path: Path, rows: int, dim: i
     assert os.listdir(tmp_path) == ["v"]
     np.testing.assert_array_equal(read_table(tmp_path / "v", mmap=mmap), table_of(rows, dim), strict=True)
     assert list_tables(tmp_path / "v") == {"table": ((rows, dim), np.dtype(np.float32))}
+
+
+def test_open_directory_reads_in_pieces_between_which_ctrl_c_comes(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[int] = []
+
+    class Recorded(io.FileIO):
+        def readinto(self, buffer: Any) -> int:
+            pieces.append(len(buffer))
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(floats, "BLOCK_BYTES", 32)
+    monkeypatch.setattr(directory, "open_regular", Recorded)
+    table, keys = open_directory(saved, mmap=False)
+    np.testing.assert_array_equal(table, table_of(5))
+    assert list(keys) == WORDS
+    # the table, the keys, their offsets and the index
+    assert pieces == [32, 32, 16, 21, 32, 16, 32, 32]
+
+
+def test_open_directory_refuses_file_that_becomes_shorter(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "_check_part", lambda *arguments: None)
+    os.truncate(saved / "keys.utf8", 20)
+    with pytest.raises(FormatError) as caught:
+        open_directory(saved, mmap=False)
+    assert str(caught.value) == f"{saved / 'keys.utf8'}: the file ends 1 bytes too early."
 
 
 def test_directory_is_open_to_others(saved: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import signal
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -255,6 +257,73 @@ def test_build_index_stops_at_a_long_chain() -> None:
     assert native.build_index(blob, offsets, np.zeros(4096, np.uint64), 0, False)[0] == 1100
 
 
+def words_from(slots: Sequence[int]) -> tuple[Any, Any]:
+    """A key for each of these slots of 4096, in packed form."""
+    found: dict[int, bytes] = {}
+    numbers = (str(k).encode() for k in itertools.count())
+    while not found.keys() >= set(slots):
+        word = next(numbers)
+        found.setdefault(native.siphash(word, 0) & 4095, word)
+    words = [found[slot] for slot in slots]
+    return np.frombuffer(b"".join(words), np.uint8), np.cumsum([0, *map(len, words)])
+
+
+@pytest.mark.parametrize(("run", "taken"), [(999, 999), (1000, 999)])
+def test_build_index_refuses_a_long_run_of_keys_in_their_own_slots(run: int, taken: int) -> None:
+    # a key that is missing would need as many steps, from the end of the slots to their beginning
+    blob, offsets = words_from([(3500 + k) % 4096 for k in range(run)])
+    index = np.zeros(4096, np.uint64)
+    assert native.build_index(blob, offsets, index, 0, True)[0] == taken
+    assert native.build_index(blob, offsets, np.zeros(4096, np.uint64), 0, False)[0] == run
+    keys = PackedKeys(blob, offsets, index, 0)
+    if taken == run:
+        assert keys.find_many(str(k) for k in range(100_000, 110_000)).tolist() == [-1] * 10_000
+    assert PackedKeys(blob, offsets).find_many(keys).tolist() == list(range(run))
+
+
+def full_index(seed: int, slots: int) -> PackedKeys:
+    """One key, and an index of a file whose slots all look taken but for the first."""
+    index = np.full(slots, 0x12345678 << 32 | 1, np.uint64)
+    index[0] = 0
+    return PackedKeys(np.frombuffer(b"a", np.uint8), np.array([0, 1]), index, seed)
+
+
+def test_packed_keys_refuse_index_with_a_chain_that_no_seed_makes() -> None:
+    word = next(word for word in map(str, itertools.count()) if native.siphash(word.encode(), 0) & 4095 == 3000)
+    keys = full_index(0, 4096)
+    for find in (keys.find, lambda word: keys.find_many([word])):
+        with pytest.raises(FormatError) as caught:
+            find(word)
+        assert str(caught.value) == "keys: the hash index and the offsets of the keys do not fit each other."
+    word = next(word for word in map(str, itertools.count()) if native.siphash(word.encode(), 0) & 4095 == 3100)
+    assert keys.find(word) == -1
+    # the last seed takes the keys that all others refused
+    keys = full_index(7, 4096)
+    assert keys.find_many(map(str, range(1000))).tolist() == [-1] * 1000
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
+def test_find_many_is_interrupted_at_once() -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*arguments: Any) -> None:
+        raise Stopped
+
+    keys = full_index(7, 2**17)
+    words = PackedKeys.from_strings(map(str, range(100_000)))  # whose search takes 5 s
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        started = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Stopped):
+            keys.find_many(words)
+        assert time.monotonic() - started < 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_build_index_refuses_what_does_not_fit() -> None:
     blob, offsets = np.zeros(0, np.uint8), np.zeros(5, np.int64)
     for slots, text in (
@@ -266,7 +335,7 @@ def test_build_index_refuses_what_does_not_fit() -> None:
             native.build_index(blob, offsets, np.zeros(slots, np.uint64), 0, False)
         assert str(caught.value) == text
     with pytest.raises(ValueError, match="one number more"):
-        native.Finder(blob, np.zeros(0, np.int64), np.zeros(1, np.uint64), 0)
+        native.Finder(blob, np.zeros(0, np.int64), np.zeros(1, np.uint64), 0, True)
 
 
 def test_the_first_lookups_give_pages_back_and_later_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

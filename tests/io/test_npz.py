@@ -6,6 +6,7 @@ import io
 import os
 import random
 import struct
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed.io import FormatError
+from fastembed.io import FormatError, floats, npy_tables, npz
 from fastembed.io.npz import list_tables, read_table, verify
 
 TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -50,6 +51,17 @@ def test_read_table_gives_what_numpy_saved(tmp_path: Path, save: Any) -> None:
             assert (table.dtype, table.flags.c_contiguous) == (np.dtype(np.float32), True)
             np.testing.assert_array_equal(table, expected)
     verify(path)
+
+
+def test_read_table_of_many_empty_columns_takes_no_time(tmp_path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': True, 'shape': (0, 67108864), }"
+    data = b"\x93NUMPY\1\0v\0" + header.ljust(117) + b"\n"
+    path = archive(tmp_path / "a.npz", [("t.npy", data)])
+    (tmp_path / "t.npy").write_bytes(data)
+    started = time.monotonic()
+    for table in (read_table(path), npy_tables.read_table(tmp_path / "t.npy")):
+        assert table.shape == (0, 2**26)
+    assert time.monotonic() - started < 2
 
 
 def test_read_table_asks_which(tmp_path: Path) -> None:
@@ -137,6 +149,57 @@ def test_wrong_checksum_is_refused(tmp_path: Path, save: Any) -> None:
         with pytest.raises(FormatError) as caught:
             use(path)
         assert str(caught.value) == f"{path}: the archive is damaged: Bad CRC-32 for file 't.npy'."
+
+
+def test_wrong_checksum_is_found_before_a_small_file_takes_much_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, t=np.zeros((200, 1000), np.float32))
+    raw = bytearray(path.read_bytes())
+    raw[raw.rfind(b"PK\1\2") + 16] ^= 1
+    path.write_bytes(raw)
+    monkeypatch.setattr(floats, "read_floats", lambda *arguments: pytest.fail("takes memory"))
+    with pytest.raises(FormatError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"{path}: the archive is damaged: Bad CRC-32 for file 't.npy'."
+
+
+def test_damage_without_a_reason_is_named_by_its_kind(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.npz", [("t.npy", npy(TABLE))])
+    with pytest.raises(FormatError) as caught, npz._archive(path):
+        raise EOFError  # as zipfile does where the file ends while it is read
+    assert str(caught.value) == f"{path}: the archive is damaged: EOFError."
+
+
+def claiming(path: Path, stored: int, unpacked: int) -> Path:
+    """An archive of the array TABLE, not compressed, whose sizes are other ones."""
+    archive(path, [("t.npy", npy(TABLE))])
+    raw = bytearray(path.read_bytes())
+    start = raw.rfind(b"PK\1\2")
+    raw[start + 20 : start + 28] = struct.pack("<II", stored, unpacked)
+    path.write_bytes(raw)
+    return path
+
+
+def test_array_that_claims_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    path = claiming(tmp_path / "a.npz", 2**31, 2**31)
+    place = path.read_bytes().rfind(b"PK\1\2")
+    for use in (list_tables, read_table, verify):
+        with pytest.raises(FormatError) as caught:
+            use(path)
+        assert str(caught.value) == (
+            f"{path}: 't.npy': byte 0: from here on there must be 2147483648 bytes. Received: {place}."
+        )
+
+
+def test_stored_array_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = claiming(tmp_path / "a.npz", 152, 2**20)
+    with pytest.raises(FormatError) as caught:
+        list_tables(path)
+    assert str(caught.value) == (
+        f"{path}: 't.npy': an array that is not compressed takes as many bytes as it has. Received: 152 for 1048576."
+    )
 
 
 def test_read_table_refuses_what_is_no_zip(tmp_path: Path) -> None:

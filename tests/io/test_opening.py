@@ -10,10 +10,11 @@ import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastembed import num_threads
-from fastembed.io import FormatError
+from fastembed.io import FormatError, npz
 from fastembed.io.blocks import BLOCK
 from fastembed.io.opening import Stream
 from fastembed.io.word_vectors import read_vectors
@@ -165,6 +166,63 @@ def test_zip_with_a_huge_directory_is_refused(tmp_path: Path) -> None:
     struct.pack_into("<I", raw, raw.find(b"PK\5\6") + 12, 2**21)
     path.write_bytes(raw)
     assert error_of(path) == f"{path}: the zip's directory takes 2,097,152 bytes; at most 1,048,576 are read."
+
+
+def wide_end(says: int) -> bytes:
+    """The wide record of a zip's end; `says` how long the directory is."""
+    return b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, says, 0)
+
+
+def with_locator(records: bytes, pointed: int, plain: int = 2**32 - 1) -> bytes:
+    """ZIP with wide records in front of a locator that points somewhere, and what the plain record says."""
+    locator = b"PK\6\7" + struct.pack("<IQI", 0, pointed, 1)
+    return ZIP[:END] + records + locator + ZIP[END : END + 12] + struct.pack("<I", plain) + ZIP[END + 16 :]
+
+
+def small_zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"a 1\n")
+    return file.getvalue()
+
+
+ZIP = small_zip()
+END = ZIP.rfind(b"PK\5\6")
+LARGE = 2**20 + 1
+TWO_ENDS = {
+    "as meant": with_locator(wide_end(LARGE), END),
+    "past the end": with_locator(wide_end(LARGE), 2**63),
+    "signature": with_locator(wide_end(LARGE), int.from_bytes(b"PK\6\6", "little")),
+    "decoy pointed to": with_locator(wide_end(47) + wide_end(LARGE), END),
+    "decoy in front": with_locator(wide_end(LARGE) + wide_end(47), END),
+    "plain": with_locator(wide_end(47), END, LARGE),
+    "no record": with_locator(b"", 0, LARGE),
+    "signature in the record": ZIP[:-10] + struct.pack("<I", LARGE) + b"PK\5\6\0\0",
+}
+
+
+@pytest.mark.parametrize("content", TWO_ENDS.values(), ids=TWO_ENDS)
+def test_zip_with_two_ends_is_refused_by_the_larger(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(content)
+    assert error_of(path) == f"{path}: the zip's directory takes 1,048,577 bytes; at most 1,048,576 are read."
+    with pytest.raises(FormatError) as caught:
+        npz.list_tables(path)
+    assert str(caught.value) == (
+        f"{path}: byte {len(content) - 22}: the list of members takes at most 1048576 bytes. Received: 1048577."
+    )
+
+
+@pytest.mark.parametrize("prefix", [b"", b"#!/bin/sh" * 20])
+def test_zip_with_two_honest_ends_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: bytes) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    np.savez(tmp_path / "a.npz", t=TABLE)
+    content = (tmp_path / "a.npz").read_bytes()
+    assert b"PK\6\6" in content
+    (tmp_path / "a.npz").write_bytes(prefix + content)
+    np.testing.assert_array_equal(npz.read_table(tmp_path / "a.npz"), TABLE)
+    if not prefix:
+        same(read_vectors(compressed("zip", CONTENT, tmp_path)), WORDS, TABLE)
 
 
 def test_zip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:

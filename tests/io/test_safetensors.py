@@ -176,6 +176,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         content(b'{"t": {"dtype": "F32", "dtype": "F32"}}'),
         "byte 8: the header must be a JSON object: the key 'dtype' occurs twice.",
     ),
+    "half a surrogate pair": (
+        content(b'{"\\ud800": 1}'),
+        "byte 8: the header must be a JSON object: the key '\\ud800' holds half a surrogate pair.",
+    ),
     "float shape": (
         content(b'{"t": {"dtype": "F32", "shape": [2.0, 3], "data_offsets": [0, 24]}}'),
         "byte 8: the header must be a JSON object: '2.0' is not a whole number of 64 bits.",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed.io import FormatError
+from fastembed.io import FormatError, static_embedding
 from fastembed.io.static_embedding import find_files, list_tables, read_static, read_table, read_tokens
 
 TABLE = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -182,6 +182,47 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         with pytest.raises(FormatError) as caught:
             read_static(folder)
         assert str(caught.value) == f"{folder}/{text}"
+
+
+def test_small_file_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_embedding, "_embeddings", lambda *arguments: pytest.fail("takes memory"))
+    wide = np.zeros((1, 10_000), np.float32)
+    folder = model(tmp_path / "m", embeddings=wide, mapping=np.zeros(3_000, np.int8))
+    stored = sum(file.stat().st_size for file in folder.iterdir())
+    with pytest.raises(FormatError) as caught:
+        read_static(folder)
+    assert str(caught.value) == (
+        f"{folder}/model.safetensors: 'embeddings' is multiplied out to at most 16,777,216 bytes and 200 times those "
+        f"of the model's files. Received: 120,000,000 bytes of {stored:,}. Save such a table multiplied out."
+    )
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(FormatError, match="is multiplied out to at most"):
+        read_table(folder)
+
+
+def test_quantised_vocabulary_of_few_rows_is_read(tmp_path: Path) -> None:
+    # 1,024 numbers a token, and many tokens a row: the most that a model in use may be multiplied out to
+    tokens = {"model": {"vocab": {f"token{i}": i for i in range(20_000)}}}
+    mapping, weights = np.arange(20_000, dtype=np.int32) % 50, np.ones(20_000, np.float32)
+    rows = np.arange(50 * 1024).reshape(50, 1024).astype(np.int8)
+    folder = model(tmp_path / "m", tokenizer=tokens, embeddings=rows, mapping=mapping, weights=weights)
+    table, names = read_static(folder)
+    np.testing.assert_array_equal(table[::9_999], rows[mapping[::9_999]])
+    assert names == [f"token{i}" for i in range(20_000)]
+
+
+def test_rows_far_beyond_the_tokens_are_refused(tmp_path: Path) -> None:
+    for i, parts in enumerate(
+        ({"embeddings": np.zeros((65_545, 0), np.float32)}, {"mapping": np.zeros(65_545, np.int8)})
+    ):
+        folder = model(tmp_path / str(i), **parts)
+        with pytest.raises(FormatError) as caught:
+            read_static(folder)
+        assert str(caught.value) == (
+            f"{folder}/tokenizer.json: a table for 4 tokens has at most 65544 rows. Received: 65545. If it is for "
+            "others, move it to a folder without this file."
+        )
+    assert len(read_static(model(tmp_path / "m", embeddings=np.zeros((65_544, 0), np.float32)))[1] or ()) == 65_544
 
 
 def test_folder_of_something_else_is_refused(tmp_path: Path) -> None:

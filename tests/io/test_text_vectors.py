@@ -71,6 +71,14 @@ def test_read_vectors_takes_first_word_with_blanks(tmp_path: Path) -> None:
     same(read(tmp_path, text_of([". . .", "b"], ROWS)), [". . .", "b"], TABLE)
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t"])
+def test_read_vectors_takes_an_empty_word_in_any_line(tmp_path: Path, blank: bytes) -> None:
+    rows = [blank + b"3 4\n", b"a 1 2\n"]
+    same(read(tmp_path, rows[0] + rows[1]), ["", "a"], [[3, 4], [1, 2]])
+    same(read(tmp_path, rows[1] + rows[0]), ["a", ""], [[1, 2], [3, 4]])
+    same(read(tmp_path, blank + b"a 1 2\nb 3 4\n"), [blank.decode() + "a", "b"], [[1, 2], [3, 4]])
+
+
 def test_read_vectors_takes_one_number_a_row(tmp_path: Path) -> None:
     same(read(tmp_path, b"a 1\nb 2\n"), ["a", "b"], [[1], [2]])
     same(read(tmp_path, b"5 3\n6 2\n", format="glove"), ["5", "6"], [[3], [2]])

@@ -185,7 +185,7 @@ PYTHON = [
         ("        if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(blob):", "        if not len(offsets):"),
         ("        if row == -2:", "        if False:"),
         (
-            "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _SEEDS - 1)",
+            "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _LAST_SEED)",
             "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, False)",
         ),
     ),

@@ -20,12 +20,19 @@ cdef extern from "keys.hpp" namespace "keys" nogil:
         ptrdiff_t count
     uint64_t _siphash "keys::siphash"(const uint8_t* data, ptrdiff_t size, uint64_t seed)
     ptrdiff_t _find "keys::find"(
-        const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, const uint8_t* key, ptrdiff_t size
+        const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, cpp_bool strict, const uint8_t* key,
+        ptrdiff_t size, ptrdiff_t* steps
     )
     ptrdiff_t _build "keys::build"(
         const Packed& keys, uint64_t* index, ptrdiff_t slots, uint64_t seed, cpp_bool strict, vector[int64_t]& repeated
     ) except +
     cpp_bool _place "keys::place"(const Packed& keys, ptrdiff_t row, ptrdiff_t* begin, ptrdiff_t* end)
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+# Slots that `find_many` looks at until it asks whether a signal came: some 50 ms of a large index.
+cdef ptrdiff_t PATIENCE = 1 << 20
 
 
 cdef inline void _check(object array, int type_number, str name) except *:
@@ -92,19 +99,24 @@ cdef void _check_index(object index) except *:
 @cython.final
 @cython.auto_pickle(False)
 cdef class Finder:
-    """Finds rows by key: in keys (blob, offsets) by an index that `build_index` filled, or a file's."""
+    """Finds rows by key: in keys (blob, offsets) by an index that `build_index` filled, or a file's.
+
+    `strict` is as for `build_index`: chains that it does not make are damage then.
+    """
     cdef Packed packed
     cdef const uint64_t* index
     cdef ptrdiff_t slots
     cdef uint64_t seed
+    cdef bint strict
     cdef object arrays      # whose memory this reads
 
-    def __cinit__(self, blob, offsets, index, uint64_t seed):
+    def __cinit__(self, blob, offsets, index, uint64_t seed, bint strict):
         self.packed = _packed(blob, offsets)
         _check_index(index)
         self.index = <const uint64_t*>np.PyArray_DATA(<np.ndarray>index)
         self.slots = np.PyArray_SIZE(index)
         self.seed = seed
+        self.strict = strict
         self.arrays = (blob, offsets, index)
 
     def find(self, str word not None):
@@ -114,21 +126,29 @@ cdef class Finder:
             UnicodeEncodeError: UTF-8 has no such word.
         """
         cdef Py_ssize_t size
+        cdef ptrdiff_t steps
         cdef const char* text = PyUnicode_AsUTF8AndSize(word, &size)
-        return _find(self.packed, self.index, self.slots, self.seed, <const uint8_t*>text, size)
+        return _find(self.packed, self.index, self.slots, self.seed, self.strict, <const uint8_t*>text, size, &steps)
 
     def find_many(self, blob, offsets):
         """The rows of packed words, int64, each as from `find`."""
         cdef Packed words = _packed(blob, offsets)
         rows = numpy.empty(words.count, numpy.int64)
         cdef int64_t[::1] view = rows
-        cdef ptrdiff_t k, begin, end
-        with nogil:
-            for k in range(words.count):
-                if _place(words, k, &begin, &end):
-                    view[k] = _find(
-                        self.packed, self.index, self.slots, self.seed, words.bytes + begin, end - begin
-                    )
-                else:
-                    view[k] = -2
+        cdef ptrdiff_t k = 0
+        cdef ptrdiff_t begin, end, steps, left
+        while k < words.count:
+            left = PATIENCE
+            with nogil:
+                while k < words.count and left > 0:
+                    if _place(words, k, &begin, &end):
+                        view[k] = _find(
+                            self.packed, self.index, self.slots, self.seed, self.strict, words.bytes + begin,
+                            end - begin, &steps
+                        )
+                        left -= steps
+                    else:
+                        view[k] = -2
+                    k += 1
+            PyErr_CheckSignals()
         return rows

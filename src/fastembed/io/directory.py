@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastembed.io import floats
 from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path
 from fastembed.io.keys import PackedKeys
@@ -157,10 +158,11 @@ def _read(folder: str, role: str, part: Part) -> NDArray[Any]:
     name = os.path.join(folder, part.name)
     _check_part(name, role, part)
     offset = 0 if role == "keys" else inspect_npy(name).offset
-    array = np.fromfile(name, part.dtype, int(np.prod(part.shape, dtype=np.int64)), offset=offset)
-    if array.size != np.prod(part.shape, dtype=np.int64):
-        raise FormatError(f"{name}: byte {os.path.getsize(name)}: the file was cut short while it was read.")
-    return array.reshape(part.shape)
+    array: NDArray[Any] = np.empty(part.shape, part.dtype)
+    with open_regular(name) as file:
+        file.seek(offset)
+        floats.read_exactly(file, array, f"{name}: ")
+    return array
 
 
 def _check_part(name: str, role: str, part: Part) -> None:

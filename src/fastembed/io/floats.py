@@ -38,10 +38,10 @@ def read_floats(
     raw = np.dtype("<u2" if stored == BFLOAT16 else stored)
     for target in _pieces(table, max(1, BLOCK_BYTES // raw.itemsize), fortran_order):
         if raw == dtype and target.flags.c_contiguous:
-            _read_exactly(file, target, place)
+            read_exactly(file, target, place)
             continue
         block = np.empty(target.shape, raw)
-        _read_exactly(file, block, place)
+        read_exactly(file, block, place)
         if stored == BFLOAT16:
             block = (block.astype(np.uint32) << 16).view(np.float32)
         with np.errstate(over="raise"):
@@ -54,16 +54,19 @@ def read_floats(
 
 def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[NDArray[Any]]:
     """1-D parts of the table, of at most `length` elements, in the order of the file."""
+    if not table.size:
+        return  # of columns without elements a header may claim 2**40
     lines = iter(table.T) if fortran_order else iter((table.reshape(-1),))
     for line in lines:
         for start in range(0, len(line), length):
             yield line[start : start + length]
 
 
-def _read_exactly(file: IO[bytes], into: NDArray[Any], place: str) -> None:
-    rest = into.data.cast("B")
+def read_exactly(file: IO[bytes], into: NDArray[Any], place: str) -> None:
+    """Fill a contiguous array from where `file` stands; a FormatError, begun by `place`, when the file ends before."""
+    rest = into.reshape(-1).view(np.uint8).data
     while rest.nbytes:
-        # a stream decompresses what it is asked for in one piece
+        # a stream decompresses what it is asked for in one piece, and Ctrl-C waits for its end
         count: int = file.readinto(rest[:BLOCK_BYTES])  # type: ignore[attr-defined]
         if not count:
             raise FormatError(f"{place}the file ends {rest.nbytes:,} bytes too early.")

@@ -22,7 +22,7 @@ MOST_KEYS = 2**32 - 2
 # Linux maps 16 pages around each that is touched, or as much as 2 MiB of a file that was read in sequence. So few
 # lookups as these give it back at once and leave little resident; from there on speed counts.
 FRUGAL_LOOKUPS = 64
-_SEEDS = 8
+_LAST_SEED = 7
 
 
 class PackedKeys(Sequence[str]):
@@ -193,14 +193,14 @@ class PackedKeys(Sequence[str]):
     def _ready(self) -> native.Finder:
         if self._finder is None:
             index = self.hash_index  # first: it sets the seed
-            self._finder = native.Finder(self.blob, self.offsets, index, self._seed)
+            self._finder = native.Finder(self.blob, self.offsets, index, self._seed, self._seed != _LAST_SEED)
         return self._finder
 
     def _build(self) -> None:
         slots = 1 << (len(self) * 3 // 2).bit_length()
-        for seed in range(_SEEDS):
+        for seed in range(_LAST_SEED + 1):
             index = np.zeros(slots, np.uint64)
-            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _SEEDS - 1)
+            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _LAST_SEED)
             if taken == len(self):
                 break
             self.bytes_at(taken)  # raises, unless it was the chain

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import struct
 import zipfile
@@ -22,7 +23,7 @@ from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path
 from fastembed.io.choice import choose
 from fastembed.io.npy import Header, file_size, read_header
-from fastembed.io.opening import open_regular
+from fastembed.io.opening import open_regular, zip_directory
 
 _SUFFIX = ".npy"
 # The list of members is parsed into Python objects many times its size; 10,000 arrays take half of this.
@@ -67,11 +68,14 @@ def read_table(
         headers = _headers(archive, shown)
         chosen = choose(_tables(headers), name, shown)
         header = headers[chosen]
-        place = f"{shown}: {chosen + _SUFFIX!a}: "
-        with archive.open(chosen + _SUFFIX) as file:
-            read_header(file, place[:-2], archive.getinfo(chosen + _SUFFIX).file_size)
+        info, wanted = archive.getinfo(chosen + _SUFFIX), np.dtype(dtype)
+        place = f"{shown}: {info.filename!a}: "
+        if math.prod(header.shape) * wanted.itemsize > 2 * info.compress_size:
+            _compare_checksum(archive, info)  # before a small file that is damaged takes much memory
+        with archive.open(info) as file:
+            read_header(file, place[:-2], info.file_size)
             table = floats.read_floats(
-                file, (header.shape[0], header.shape[1]), header.dtype.str, np.dtype(dtype), place, header.fortran_order
+                file, (header.shape[0], header.shape[1]), header.dtype.str, wanted, place, header.fortran_order
             )
             # the checksum is compared at the end
             file.read(1)
@@ -82,9 +86,13 @@ def verify(path: Path) -> None:
     """Compare the checksum of every array; raises as `read_table`."""
     with _archive(path) as (archive, shown):
         for name in _headers(archive, shown):
-            with archive.open(name + _SUFFIX) as file:
-                while file.read(floats.BLOCK_BYTES):
-                    pass
+            _compare_checksum(archive, archive.getinfo(name + _SUFFIX))
+
+
+def _compare_checksum(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    with archive.open(info) as file:
+        while file.read(floats.BLOCK_BYTES):
+            pass
 
 
 @contextlib.contextmanager
@@ -104,30 +112,20 @@ def _archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                 raise
             raise FormatError(f"{shown}: the archive is damaged: it points out of the file.") from None
         except _DAMAGE as error:
-            raise FormatError(f"{shown}: the archive is damaged: {error or type(error).__name__}.") from None
+            raise FormatError(f"{shown}: the archive is damaged: {str(error) or type(error).__name__}.") from None
 
 
 def check_directory(file: BinaryIO, path: str) -> None:
     """Refuse a zip archive that is cut off, or whose list of members would take much memory."""
-    size = file_size(file)
-    tail_start = max(0, size - 2**16 - 22)
-    file.seek(tail_start)
-    tail = file.read()
-    end = tail.rfind(b"PK\5\6")
-    if end < 0 or len(tail) < end + 22:
+    place, length = zip_directory(file)
+    if place < 0:
+        size = file_size(file)
         raise FormatError(
             f"{path}: byte {size}: a zip archive ends with the list of its members: this is none, or is truncated."
         )
-    length = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if end >= 20 and tail[end - 20 : end - 16] == b"PK\6\7":
-        # an archive past 4 GB has a second, wider record of its end
-        wide_start = int.from_bytes(tail[end - 12 : end - 4], "little")
-        file.seek(min(wide_start, size))
-        length = int.from_bytes(file.read(56)[40:48], "little")
     if length > _MAX_DIRECTORY:
         raise FormatError(
-            f"{path}: byte {tail_start + end}: the list of members takes at most {_MAX_DIRECTORY} bytes. "
-            f"Received: {length}."
+            f"{path}: byte {place}: the list of members takes at most {_MAX_DIRECTORY} bytes. Received: {length}."
         )
     file.seek(0)
 
@@ -145,6 +143,16 @@ def _headers(archive: zipfile.ZipFile, path: str) -> dict[str, Header]:
             raise FormatError(f"{place}the archive holds this name twice.")
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FormatError(f"{place}the array is encrypted, or compressed by another method than deflate.")
+        if info.header_offset + info.compress_size > archive.start_dir:
+            raise FormatError(
+                f"{place}byte {info.header_offset}: from here on there must be {info.compress_size} bytes. "
+                f"Received: {max(0, archive.start_dir - info.header_offset)}."
+            )
+        if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
+            raise FormatError(
+                f"{place}an array that is not compressed takes as many bytes as it has. "
+                f"Received: {info.compress_size} for {info.file_size}."
+            )
         if info.file_size > max(_FREE_BYTES, _MAX_RATIO * info.compress_size):
             raise FormatError(
                 f"{place}{info.compress_size:,} bytes claim to hold {info.file_size:,}: more than {_MAX_RATIO} times "

@@ -49,6 +49,34 @@ def open_regular(path: Path, buffering: int = -1) -> BinaryIO:
     return opened
 
 
+def zip_directory(file: BinaryIO) -> tuple[int, int]:
+    """Where a zip's record of its end begins, or -1, and the most bytes that it may say its directory takes.
+
+    An archive past 4 GB has a second, wider record, and a locator of it in front of the first. Some versions of zipfile
+    take the wide record that lies in front of the locator, others that to which the locator points: the one that says
+    more counts here, as each may have been put there for this check.
+    """
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - 2**16 - 22)
+    file.seek(start)
+    tail = file.read()
+    # only a whole record, of 22 bytes: its last numbers may look like a signature
+    end = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - 18))
+    if end < 0:
+        return -1, 0
+    place, length = start + end, int.from_bytes(tail[end + 12 : end + 16], "little")
+    file.seek(max(0, place - 76))
+    before = file.read(min(76, place))
+    if before[-20:-16] != b"PK\6\7":
+        return place, length
+    file.seek(min(size, int.from_bytes(before[-12:-4], "little")))
+    records = [record for record in (before[:-20], file.read(56)) if len(record) == 56 and record[:4] == b"PK\6\6"]
+    lengths = [int.from_bytes(record[40:48], "little") for record in records]
+    if length < 2**32 - 1 or not lengths:  # else it only says that the wide one knows
+        lengths.append(length)
+    return place, max(lengths)
+
+
 class Stream:
     """The bytes of a file, decompressed if need be; a context manager.
 
@@ -191,17 +219,8 @@ class Stream:
 
     def _check_directory(self) -> None:
         """FormatError when the zip's directory is too large to be given to zipfile, which reads all of it."""
-        tail = min(self.size, 2**16 + 22)
-        self._file.seek(-tail, os.SEEK_END)
-        end = self._file.read(tail)
+        _, directory = zip_directory(self._file)
         self._file.seek(0)
-        place = end.rfind(b"PK\5\6")
-        directory = int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
-        wide = end.rfind(b"PK\6\6", 0, max(place, 0))
-        if wide >= 0:
-            directory = max(
-                directory if directory != 2**32 - 1 else 0, int.from_bytes(end[wide + 40 : wide + 48], "little")
-            )
         if directory > _MAX_DIRECTORY:
             raise FormatError(
                 f"{self.label}: the zip's directory takes {directory:,} bytes; at most {_MAX_DIRECTORY:,} are read."

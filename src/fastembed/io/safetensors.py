@@ -216,6 +216,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {quoted(twice)} occurs twice")
+    for key in fields:
+        # JSON can spell half of a surrogate pair, which UTF-8 cannot
+        if not key.isascii() and key != key.encode("utf-8", "replace").decode():
+            raise ValueError(f"the key {quoted(key)} holds half a surrogate pair")
     return fields
 
 

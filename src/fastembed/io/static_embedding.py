@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,19 @@ TOKENIZER = "tokenizer.json"
 _NAMES = ("embeddings", "embedding.weight")
 # The largest in use, of a quarter of a million tokens, take 35 MB.
 _MAX_TOKENIZER = 2**28
+# Tables are padded with rows for tokens to come: a few thousand at most. Each gets a name, whatever the row takes.
+_FREE_ROWS = 2**16
+# A quantised vocabulary is multiplied out: a token of 1,024 numbers takes 4,096 bytes of some 30 in the two files, if
+# many share a row. Past this a small file fills the memory.
+_FREE_BYTES, _MAX_RATIO = 2**24, 200
+
+
+class _Factors(NamedTuple):
+    """Rows of 'embeddings' and what they are multiplied with, a number for each token; None where there are none."""
+
+    mapping: NDArray[Any] | None
+    weights: NDArray[Any] | None
+    tokens: int
 
 
 def find_files(path: Path) -> tuple[str, str | None]:
@@ -81,11 +94,14 @@ def read_static(
     tokens = None if tokenizer is None else read_tokens(tokenizer)
     quantised = "embeddings" in tensors and tensors["embeddings"].dtype == "int8"
     if name is None and "embeddings" in tensors and (quantised or {"mapping", "weights"} & set(tensors)):
-        table = _multiplied(file, tensors)
-    else:
-        chosen = name if name is not None else _choose(safetensors.list_tables(file), tokens, file)
-        table = safetensors.read_table(file, name=chosen, mmap=mmap)
-    return table, None if tokens is None else _row_names(tokens, len(table), str(tokenizer))
+        stored = sum(os.path.getsize(part) for part in (file, tokenizer) if part is not None)
+        factors = _factors(file, tensors, stored)
+        names = None if tokens is None else _row_names(tokens, factors.tokens, str(tokenizer))
+        return _multiplied(file, tensors["embeddings"], factors), names
+    tables = safetensors.list_tables(file)
+    chosen = _choose(tables, tokens, file) if name is None else choose(tables, name, file)
+    names = None if tokens is None else _row_names(tokens, tables[chosen][0][0], str(tokenizer))
+    return safetensors.read_table(file, name=chosen, mmap=mmap), names
 
 
 def read_tokens(path: Path) -> dict[str, int]:
@@ -137,18 +153,30 @@ def _choose(tables: dict[str, tuple[tuple[int, ...], str]], tokens: dict[str, in
     return fitting[0] if len(fitting) == 1 else choose(tables, None, path)
 
 
-def _multiplied(file: str, tensors: dict[str, safetensors.Tensor]) -> NDArray[np.float32]:
-    """embeddings[mapping] * weights[:, None], a block of rows at a time."""
+def _factors(file: str, tensors: dict[str, safetensors.Tensor], stored: int) -> _Factors:
+    """What 'embeddings' is multiplied out with, checked before memory is taken."""
     if len(tensors["embeddings"].shape) != 2:
         raise FormatError(f"{file}: 'embeddings' must have 2 dimensions. Received: {tensors['embeddings'].shape}.")
-    rows = _embeddings(file, tensors["embeddings"])
+    rows, dim = tensors["embeddings"].shape
     mapping = _vector(file, tensors, "mapping", "iu")
     weights = _vector(file, tensors, "weights", "f")
-    if mapping is not None and len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(rows):
-        raise FormatError(f"{file}: 'mapping' must hold rows of 'embeddings', from 0 to {len(rows) - 1}.")
-    count = len(rows) if mapping is None else len(mapping)
+    if mapping is not None and len(mapping) and not 0 <= mapping.min() <= mapping.max() < rows:
+        raise FormatError(f"{file}: 'mapping' must hold rows of 'embeddings', from 0 to {rows - 1}.")
+    count = rows if mapping is None else len(mapping)
     if weights is not None and len(weights) != count:
         raise FormatError(f"{file}: 'weights' must hold a number for each of {count} tokens. Received: {len(weights)}.")
+    if 4 * count * dim > _FREE_BYTES + _MAX_RATIO * stored:
+        raise FormatError(
+            f"{file}: 'embeddings' is multiplied out to at most {_FREE_BYTES:,} bytes and {_MAX_RATIO} times those of "
+            f"the model's files. Received: {4 * count * dim:,} bytes of {stored:,}. Save such a table multiplied out."
+        )
+    return _Factors(mapping, weights, count)
+
+
+def _multiplied(file: str, tensor: safetensors.Tensor, factors: _Factors) -> NDArray[np.float32]:
+    """embeddings[mapping] * weights[:, None], a block of rows at a time."""
+    rows = _embeddings(file, tensor)
+    mapping, weights, count = factors
     table = rows if mapping is None else np.empty((count, rows.shape[1]), np.float32)
     step = max(1, floats.BLOCK_BYTES // max(1, rows[:1].nbytes))
     for start in range(0, count, step):
@@ -181,6 +209,12 @@ def _row_names(tokens: dict[str, int], count: int, path: str) -> list[str]:
     largest = max(tokens.values(), default=-1)
     if largest >= count:
         raise FormatError(f"{path}: a token has row {largest}, the table has {count} rows.")
+    most = _FREE_ROWS + 2 * len(tokens)
+    if count > most:
+        raise FormatError(
+            f"{path}: a table for {len(tokens)} tokens has at most {most} rows. Received: {count}. "
+            "If it is for others, move it to a folder without this file."
+        )
     names = [f"[row {row}]" for row in range(count)]
     for token, row in tokens.items():
         # JSON can spell half of a surrogate pair, which UTF-8 cannot

@@ -58,7 +58,7 @@ def parse_header(line: bytes, label: str, format: str) -> tuple[int, int] | None
 def count_numbers(line: bytes, label: str) -> int:
     """How many numbers the first row of a file without a header has."""
     fields, numbers, before = parsers.line_shape(line)
-    if numbers == fields:  # the word is a number too
+    if numbers == fields and line[:1] not in (b" ", b"\t"):  # the word is a number too; behind a blank, it is empty
         return _at_least_one(fields - 1, line, label)
     if fields - numbers > 1 and _NUMBER_LIKE.fullmatch(before):
         raise FormatError(f"{label}: line 1, field {fields - numbers}: {_wrong_number(before)}")
