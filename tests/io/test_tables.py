@@ -141,6 +141,16 @@ def test_load_table_refuses_npy_that_is_no_table(tmp_path: Path, array: Any, tex
     assert list_tables(path) == {}
 
 
+def test_load_table_refuses_no_rows_of_more_than_numpy_counts(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+    header = f"{{'descr': '<f2', 'fortran_order': False, 'shape': (0, {2**61})}}".encode().ljust(117) + b"\n"
+    path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    text = f"{path}: byte 128: 'shape' must stay below 2**63 bytes. Received: (0, {2**61}) of float64."
+    with pytest.raises(FormatError) as error:
+        load_table(path, dtype="float64")
+    assert str(error.value) == text
+
+
 def test_load_table_reads_hdf5_without_groups(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     for name in ("words", "optimizer"):  # which a group of Keras's is called, not an array

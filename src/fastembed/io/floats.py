@@ -32,9 +32,12 @@ def read_floats(
         A new C-contiguous array.
 
     Raises:
-        FormatError: the file ends too early; a finite number is infinite in `dtype`.
+        FormatError: the file ends too early; a finite number is infinite in `dtype`; NumPy has no array of this shape.
     """
-    table: NDArray[Any] = np.empty(shape, dtype)
+    try:
+        table: NDArray[Any] = np.empty(shape, dtype)
+    except ValueError:  # of no rows, say, which takes no room in a file
+        raise FormatError(f"{place}'shape' must stay below 2**63 bytes. Received: {shape} of {dtype}.") from None
     raw = np.dtype("<u2" if stored == BFLOAT16 else stored)
     for target in _pieces(table, max(1, BLOCK_BYTES // raw.itemsize), fortran_order):
         if raw == dtype and target.flags.c_contiguous:
