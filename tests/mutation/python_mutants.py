@@ -248,7 +248,7 @@ PYTHON = [
         ("        if row in taken:", "        if False:"),
         ("    if largest >= count:", "    if largest > count:"),
         (
-            "    if mapping is not None and len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(rows):",
+            "    if mapping is not None and len(mapping) and not 0 <= mapping.min() <= mapping.max() < rows:",
             "    if False:",
         ),
         ("            table[part] *= weights[part, None].astype(np.float32)", "            pass"),
