@@ -19,6 +19,7 @@
 #include "ids.hpp"
 #include "mapped.hpp"
 #include "pool.hpp"
+#include "rows.h"
 #include "updates.h"
 
 namespace {
