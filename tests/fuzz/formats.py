@@ -195,14 +195,14 @@ def _put(path: Path, contents: dict[str, bytes]) -> None:
 
 
 def _read_directory(path: Path, way: int) -> object:
-    table, keys = open_directory(path, mmap=way % 2 == 0)
-    assert len(table) == len(keys)
-    keys.find_many(WORDS)
-    list(keys)
     if way % 4 == 0:
         verify(path)
-    vectors = KeyedVectors.load(path, mmap=way % 2 == 0)
-    return "of" in vectors, vectors.vectors.tobytes()
+    if way % 4 < 2:  # which opens the folder as below
+        vectors = KeyedVectors.load(path, mmap=way % 8 < 4)
+        return "of" in vectors, vectors.vectors.tobytes()
+    table, keys = open_directory(path, mmap=way % 8 < 4)
+    assert len(table) == len(keys)
+    return keys.find_many(WORDS), list(keys), table.tobytes()
 
 
 def _static_seeds(folder: Path) -> list[bytes]:

@@ -75,7 +75,8 @@ def _inside(content: bytes, others: Sequence[bytes], chosen: random.Random) -> b
     for magic, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ", lzma)):
         if content.startswith(magic):
             data = module.decompress(content)  # type: ignore[attr-defined]
-            packed: bytes = module.compress(damaged(data, [data], chosen))  # type: ignore[attr-defined]
+            level = {"preset": 0} if module is lzma else {}  # a dictionary of megabytes takes milliseconds
+            packed: bytes = module.compress(damaged(data, [data], chosen), **level)  # type: ignore[attr-defined]
             return packed
     length = struct.unpack_from("<Q", content)[0]  # safetensors
     if content[8:9] != b"{" or length > len(content):
