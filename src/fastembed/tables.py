@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastembed._native.kernels import check_whole
 from fastembed.io import npy
-from fastembed.io._error import FormatError
 from fastembed.io.atomic import Path, check_path, replacing
+from fastembed.io.floats import fitting
 from fastembed.io.mapping import row_blocks
 from fastembed.loading import load_vectors
 
@@ -83,13 +83,9 @@ def load_table(
 def _converted(table: NDArray[Any], dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
     """A C-contiguous copy in another dtype; a FormatError where a finite number is infinite in it."""
     converted = np.empty(table.shape, dtype)
-    with np.errstate(over="raise"):
-        try:
-            for start, block in row_blocks(table, max(1, _BLOCK // max(1, table.shape[1])), 0, len(table)):
-                converted[start : start + len(block)] = block
-        except FloatingPointError:
-            name = os.fsdecode(path)
-            raise FormatError(f"{name}: a number of {table.dtype} is too large for {dtype}.") from None
+    with fitting(table.dtype, dtype, f"{os.fsdecode(path)}: "):
+        for start, block in row_blocks(table, max(1, _BLOCK // max(1, table.shape[1])), 0, len(table)):
+            converted[start : start + len(block)] = block
     check_whole(table)
     return converted
 

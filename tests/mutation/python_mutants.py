@@ -382,7 +382,7 @@ PYTHON = [
             '        npy.write_header(file, table.shape, table.dtype.newbyteorder("<"))',
             "        npy.write_header(file, table.shape[::-1], table.dtype)",
         ),
-        ('    with np.errstate(over="raise"):', '    with np.errstate(over="ignore"):'),
+        ('    with fitting(table.dtype, dtype, f"{os.fsdecode(path)}: "):', "    if True:"),
     ),
     *of(
         "_similarity.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -47,12 +48,25 @@ def read_floats(
         read_exactly(file, block, place)
         if stored == BFLOAT16:
             block = (block.astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(over="raise"):
-            try:
-                target[...] = block
-            except FloatingPointError:
-                raise FormatError(f"{place}a number of {block.dtype.name} is too large for {dtype}.") from None
+        with fitting(block.dtype, dtype, place):
+            target[...] = block
     return table
+
+
+@contextmanager
+def fitting(stored: np.dtype[Any], dtype: np.dtype[Any], place: str) -> Iterator[None]:
+    """Conversions from one dtype to another, where a finite number that would be infinite is a FormatError.
+
+    Args:
+        stored: the dtype in the file.
+        dtype: of the result.
+        place: begins the error's text.
+    """
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError:
+        raise FormatError(f"{place}a number of {stored.name} is too large for {dtype}.") from None
 
 
 def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[NDArray[Any]]:

@@ -22,6 +22,7 @@ from fastembed.io._error import FormatError, printable
 from fastembed.io._hdf5_messages import UNDEFINED, Attribute, Layout, Malformed, Type
 from fastembed.io._hdf5_structure import SIGNATURE, Decoded, Messages, Structure
 from fastembed.io._source import LIMIT, Source, expands_too_much
+from fastembed.io.floats import fitting
 
 __all__ = ["SIGNATURE", "Dataset", "Group", "Node", "root"]
 
@@ -52,7 +53,12 @@ class Node:
 
     def error(self, text: str) -> FormatError:
         """The FormatError that names the file and this object."""
-        return FormatError(f"{self.file.source.name}: {printable(self.path)}: {text}")
+        return FormatError(self.where + text)
+
+    @property
+    def where(self) -> str:
+        """The file and this object, as an error's text begins."""
+        return f"{self.file.source.name}: {printable(self.path)}: "
 
     def __contains__(self, name: str) -> bool:
         return name in self._all_attributes()
@@ -235,11 +241,8 @@ class Dataset(Node):
         own = self.check()
         if out is None:
             out = np.empty(self.shape, own.newbyteorder("=") if dtype is None else dtype)
-        with np.errstate(over="raise"):
-            try:
-                self._read(own, out)
-            except FloatingPointError:
-                raise self.error(f"a number of {own.name} is too large for {out.dtype}.") from None
+        with fitting(own, out.dtype, self.where):
+            self._read(own, out)
         return out
 
     def _read(self, dtype: np.dtype[Any], out: NDArray[Any]) -> None:
