@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[2]
 NATIVE = Path("src", "fastembed", "_native")
 WANTED = {"c": 95, "python": 90}
 # Programs that call headers alone, and the arguments with which they run.
-PROGRAMS = {"tests/reliability/fuzz.cpp": "4000", "tests/fuzz/parsers.cpp": "4000", "tests/reliability/cellar.cpp": ""}
+PROGRAMS = {"tests/reliability/fuzz.cpp": "8000", "tests/fuzz/parsers.cpp": "4000", "tests/reliability/cellar.cpp": ""}
 _INCLUDE = re.compile(r"""^\s*#?(?:include|cdef extern from)\s+"([\w.]+)\"""", re.MULTILINE)
 
 
