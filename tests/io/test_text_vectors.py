@@ -264,6 +264,9 @@ def message(folder: Path, content: bytes, **kwargs: Any) -> str:
             b"a 1 2\nb nan 1 2\n",
             "line 2: a row is a word and 2 numbers, as in line 1. Received: 2 numbers in 'b nan 1 2'.",
         ),
+        (b"a 1 2\n 1 2 3\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 3 numbers in ' 1 2 3'."),
+        (b"a 1 2\n\t1\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 1 numbers in '\\t1'."),
+        (b"a 1 2\n1 2 3 4\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 3 numbers in '1 2 3 4'."),
         (b"a 1 2\nb\n", "line 2: a row is a word and 2 numbers, as in line 1. Received: 0 numbers in 'b'."),
         (
             b"a 1 2\n0.5 0.25\n",

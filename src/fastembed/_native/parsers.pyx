@@ -238,10 +238,12 @@ cdef class RowReader:
         if kind in ("number", "few", "many"):       # a line of text, which a newline ends
             found = shape(line.begin, line.end)
             behind = shape(wrong.begin, line.end)
+            if 0 < found.numbers == found.fields and line.begin[0] not in (b' ', b'\t'):
+                found.numbers -= 1      # the word is a number too; behind a blank, it is empty
         self.fault = {
             "kind": kind,
             "row": self.reader.rows() + 1,
-            "numbers": min(found.numbers, found.fields - 1),
+            "numbers": found.numbers,
             "fields": found.fields,
             "wrong": _shown(wrong),
             "line": _shown(line),
