@@ -1,7 +1,7 @@
-"""Damaged files of word vectors, compressed ones too: a FormatError, or a table; never another exception.
+"""Damaged files of word vectors in blocks of few bytes and on several threads, which tests.fuzz does not vary.
 
-FASTEMBED_FUZZ=1000000 makes so many ; FASTEMBED_FUZZ_SEED others. The parser alone, under the
-sanitizers and against a plain one, is what tests/fuzz/parsers.cpp damages.
+FASTEMBED_FUZZ=1000000 makes so many; FASTEMBED_FUZZ_SEED others. The parser alone, under the sanitizers and against a
+plain one, is what tests/fuzz/parsers.cpp damages.
 """
 
 from __future__ import annotations
@@ -19,62 +19,16 @@ import pytest
 from fastembed._native import kernels
 from fastembed.io import FormatError, blocks
 from fastembed.io.word_vectors import read_vectors
-
-from .vector_files import binary_of, compressed, random_text, text_of
+from tests.fuzz.formats import FORMATS
+from tests.fuzz.mutate import damaged
 
 TIMES = int(os.environ.get("FASTEMBED_FUZZ", "1500"))
 SEED = int(os.environ.get("FASTEMBED_FUZZ_SEED", "0"))
-PIECES = [
-    b"nan",
-    b"1e39",
-    b"\xff",
-    b"\n",
-    b"\n\n",
-    b" ",
-    b"\t",
-    b"\r\n",
-    b"0x1",
-    b"1_0",
-    b"1,5",
-    b"9" * 30,
-    b"-",
-    b"PK\5\6",
-]
-
-
-def seeds(folder: Path) -> list[bytes]:
-    words, rows = random_text(0, 12, 3)
-    text = text_of([*words, "a b c", "größe"], [*rows, *rows[:2]])
-    binary = binary_of([word.encode() for word in words], [[float(number) for number in row] for row in rows])
-    plain = [text, text_of(words, rows, header=True), binary, b"\xef\xbb\xbf" + text.replace(b"\n", b" \r\n")]
-    packed = [
-        compressed(kind, content, folder).read_bytes() for kind in ("gz", "bz2", "xz", "zip") for content in plain[:3]
-    ]
-    return [*plain, *plain, *packed]
-
-
-def damaged(content: bytes, generator: random.Random) -> bytes:
-    raw = bytearray(content)
-    for _ in range(generator.choice((1, 1, 2, 5))):
-        place = generator.randrange(len(raw) + 1)
-        match generator.randrange(6):
-            case 0:
-                del raw[place:]
-            case 1:
-                del raw[place : place + generator.randrange(1, 20)]
-            case 2:
-                raw[place:place] = generator.choice(PIECES)
-            case 3:
-                raw[place:place] = raw[: generator.randrange(len(raw) + 1)][-30:]
-            case _:
-                if place < len(raw):
-                    raw[place] = generator.randrange(256)
-    return bytes(raw)
 
 
 def test_damaged_files_give_a_format_error_or_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = random.Random(SEED)
-    kinds = seeds(tmp_path)
+    kinds = [seed for name in ("text", "word2vec", "compressed") for seed in FORMATS[name].seeds(tmp_path)]
     path = Path("/dev/shm" if os.path.isdir("/dev/shm") else tmp_path) / f"fastembed-fuzz-{os.getpid()}"
     refused = read = 0
     before = kernels.set_local_threads(1)
@@ -82,7 +36,7 @@ def test_damaged_files_give_a_format_error_or_a_table(tmp_path: Path, monkeypatc
         for turn in range(TIMES):
             monkeypatch.setattr(blocks, "BLOCK", generator.choice((100, 1_000, 2**22)))
             kernels.set_local_threads(1 if turn % 50 else 3)
-            content = damaged(generator.choice(kinds), generator)
+            content = damaged(generator.choice(kinds), kinds, generator)
             path.write_bytes(content)
             try:
                 loaded = read_vectors(
