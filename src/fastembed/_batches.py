@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _compile, _inputs, _targets
+from ._native.kernels import check_whole
 from ._objective import Objective
 from ._stack import Stack, takes_ids
 from .layers import Step, Weight
@@ -117,7 +118,9 @@ class BatchTrainer(Stack):
         """Return the outputs for samples, in one batch."""
         x = self._standardize(x)
         with self._reading():
-            return self.call(x)
+            outputs = self.call(x)
+        check_whole(x)
+        return outputs
 
     def _train(self, batch: Batch) -> list[np.float32]:
         objective = self._ready()
@@ -131,6 +134,7 @@ class BatchTrainer(Stack):
             penalty = step.penalty + self._penalty()
             values, gradient = objective.values_and_gradient(y_true, y_pred, weights, mask, penalty)
             self.backward(gradient, step)
+        check_whole(x, y_true)
         self.optimizer.apply_gradients(_by_weight(step, trained))
         return values
 
@@ -140,7 +144,9 @@ class BatchTrainer(Stack):
         step = Step()
         with self._reading():
             y_pred, mask = self._run(x, None, True, step)
-        return self._objective.values(y_true, y_pred, weights, mask, step.penalty + penalty)
+        values = self._objective.values(y_true, y_pred, weights, mask, step.penalty + penalty)
+        check_whole(x, y_true)
+        return values
 
     def _penalty(self) -> float:
         """The penalty of all weights: a pass over every table that has one."""
@@ -167,14 +173,18 @@ class BatchTrainer(Stack):
 
     def _standardize(self, x: Any) -> NDArray[Any]:
         if self._input is None:
-            x = _inputs.one_array(x, None)
-            self.build((None, *x.shape[1:]))
+            array = _inputs.one_array(x, None)
+            self.build((None, *array.shape[1:]))
         else:
-            x = _inputs.one_array(x, self._input.name)
+            array = _inputs.one_array(x, self._input.name)
         assert self._input is not None  # after build
-        _inputs.check_shape(x, self._input.name, self._input.batch_input_shape)
+        _inputs.check_shape(array, self._input.name, self._input.batch_input_shape)
         # Keras would feed ids as float32, which cannot tell those past 2**24 apart.
-        return x if takes_ids(self) else np.asarray(x, self._input.dtype)
+        if takes_ids(self):
+            return array
+        values = np.asarray(array, self._input.dtype)
+        check_whole(array)
+        return values
 
     def _batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Batch:
         """Inputs, targets and weights, checked against the model and each other."""

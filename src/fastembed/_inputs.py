@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .layers.input_spec import Shape
+from .ops import _check
 
 
 def one_array(data: Any, name: str | None, what: str = "input") -> NDArray[Any]:
@@ -27,7 +28,9 @@ def one_array(data: Any, name: str | None, what: str = "input") -> NDArray[Any]:
         data = _found_in(data, name, what)
     if data.ndim == 1:  # n samples of one value
         data = np.asarray(data)[:, None]
-    return data if isinstance(data, np.ndarray) else np.asarray(data)
+    array = data if isinstance(data, np.ndarray) else np.asarray(data)
+    _check.watch(array)
+    return array
 
 
 def check_shape(array: NDArray[Any], name: str, shape: Shape, what: str = "input") -> None:

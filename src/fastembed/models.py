@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import _registry, _summary, layers
 from ._generator_training import GeneratorTrainer
+from ._native.kernels import check_whole
 from ._progress import ProgressBar
 from .io.atomic import Path
 from .layers import Embedding
@@ -116,6 +117,7 @@ class Sequential(GeneratorTrainer):
             outputs.append(self.call(x))
             if progress is not None:
                 progress.update(step + 1)
+        check_whole(x)
         return np.concatenate(outputs)
 
     def _predict_in_batches(self, x: NDArray[Any], size: int, progress: ProgressBar | None) -> NDArray[np.float32]:
@@ -130,6 +132,7 @@ class Sequential(GeneratorTrainer):
             outputs[start:stop] = rows
             if progress is not None:
                 progress.update(stop)
+        check_whole(x)
         return outputs
 
     def predict_proba(self, x: Any, batch_size: int | None = 32, verbose: int = 0) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ._batches import Batch, BatchTrainer, one_or_list
 from ._callbacks import BaseLogger, Callback, CallbackList, History, Logs, ProgbarLogger
+from ._native.kernels import check_whole
 from ._progress import ProgressBar
 
 
@@ -224,12 +225,16 @@ class Trainer(BatchTrainer):
 def _as_float32(data: Batch) -> Batch:
     """Data whose targets will be needed again and again."""
     x, y, weights = data
-    return x, np.asarray(y, np.float32), weights
+    values = np.asarray(y, np.float32)
+    check_whole(y)
+    return x, values, weights
 
 
 def _part(data: Batch, samples: slice | NDArray[np.intp]) -> Batch:
     x, y, weights = data
-    return x[samples], y[samples], weights[samples]
+    part = x[samples], y[samples], weights[samples]
+    check_whole(x, y)
+    return part
 
 
 def _batches_of(data: Batch, indices: NDArray[np.intp] | None, batch_size: int) -> Iterator[tuple[Batch, int]]:

@@ -175,6 +175,47 @@ print(refused(left_to_the_step))
 
 
 @posix
+@pytest.mark.parametrize("way", ["open_npy", "np.load"])
+@pytest.mark.parametrize("dtype", ["<i8", "<f8", "<f4"])
+def test_truncated_inputs_and_targets_of_models_are_an_error(tmp_path: Path, way: str, dtype: str) -> None:
+    code = """
+from fastembed import Embedding, Sequential
+from fastembed.layers import Dense, Flatten, GlobalAveragePooling1D
+def cut(name, shape):
+    path = fresh(name, np.zeros(shape, sys.argv[3]))
+    array = open_npy(path) if sys.argv[2] == "open_npy" else np.load(path, mmap_mode="r")
+    os.truncate(path, 5000)
+    return array
+count = 20_000
+print(refused(lambda: Embedding(5, 2)(cut("a.npy", (count, 4)))))
+print(refused(lambda: Embedding(5, 2, mask_zero=True).compute_mask(cut("b.npy", (count, 4)))))
+def model(*last):
+    made = Sequential([Embedding(5, 2, mask_zero=True, input_length=4), *last])
+    made.compile("sgd", "mse")
+    return made
+for last in [], [GlobalAveragePooling1D()], [Dense(2)]:
+    print(refused(lambda: model(*last).predict(cut("c.npy", (count, 4)), batch_size=count)))
+print(refused(lambda: model().predict_on_batch(cut("d.npy", (count, 4)))))
+dense = Sequential([Dense(2, input_shape=(4,))])
+print(refused(lambda: dense.predict(cut("e.npy", (count, 4)))),
+      refused(lambda: dense.predict(cut("f.npy", (count, 4)), steps=1)))
+trained, x, y = model(GlobalAveragePooling1D()), np.ones((count, 4), int), np.ones((count, 2))
+trained.evaluate(x, y, verbose=0)
+before = trained.get_weights()
+print(refused(lambda: trained.train_on_batch(cut("g.npy", (count, 4)), y)),
+      refused(lambda: trained.train_on_batch(x, cut("h.npy", (count, 2)))),
+      refused(lambda: trained.test_on_batch(cut("i.npy", (count, 4)), y)),
+      refused(lambda: trained.evaluate(x, cut("j.npy", (count, 2)), verbose=0)))
+print(all((now == old).all() for now, old in zip(trained.get_weights(), before)))
+for shuffle in False, True, "batch":
+    print(refused(lambda: trained.fit(cut("k.npy", (count, 4)), y, shuffle=shuffle, verbose=0)),
+          refused(lambda: trained.fit(x, cut("l.npy", (count, 2)), shuffle=shuffle, verbose=0)))
+"""
+    expected = "True\n" * 6 + "True True\n" + "True True True True\n" + "True\n" + "True True\n" * 3
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), expected)
+
+
+@posix
 def test_truncated_table_that_is_added_to_is_an_error(tmp_path: Path) -> None:
     code = """
 from fastembed import scatter_add

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
-from .._native.kernels import Guard, embedding_row_sums
+from .._native.kernels import Guard, check_whole, embedding_row_sums
 from ..io.atomic import Path
-from ..ops._check import whole_ids
+from ..ops._check import watch, whole_ids
 from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
 from ._pretrained import pretrained_table
@@ -280,7 +280,10 @@ class Embedding(Layer):
         ids = np.asarray(inputs)
         if ids.dtype.kind not in "iufO":
             raise TypeError(f"`ids` must be integers. Received: dtype {ids.dtype}.")
-        return np.asarray(ids != 0)
+        watch(ids)
+        counts = np.asarray(ids != 0)
+        check_whole(ids)
+        return counts
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return ``input_shape + (output_dim,)``, with what `input_length` knows filled in.

@@ -88,10 +88,12 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
     Raises:
         ValueError: an id is NaN, infinite, has a fraction, or is past the whole numbers its dtype can tell apart.
     """
+    watch(ids)
     exact = 2.0 ** (np.finfo(ids.dtype).nmant + 1)
     # NaN fails every comparison; so `not fine` finds it
     with np.errstate(invalid="ignore"):
         fine = (np.abs(ids) <= exact) & (np.floor(ids) == ids)
+    kernels.check_whole(ids)
     if not fine.all():
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
@@ -100,7 +102,9 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
             f"{place} = {ids[first]} is no id: it is not a whole number, or is past {limit}, from where "
             f"{ids.dtype} does not hold every one; pass integer ids."
         )
-    return ids.astype(np.int64)
+    whole = ids.astype(np.int64)
+    kernels.check_whole(ids)
+    return whole
 
 
 def output(
