@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native.kernels import check_whole
 from .io.mapping import is_large, row_blocks
 
 # A block of rows is at most so many bytes, for Ctrl-C to be felt; each block costs the threads of BLAS a meeting, which
@@ -116,6 +117,7 @@ def best(
     for first in range(0, len(queries), _QUERIES):
         some = queries[first : first + _QUERIES]
         results += [candidates.result(begin, end) for candidates in _scan(table, norms, some, count, begin, end)]
+    check_whole(table)  # of which rows were read once more for the exact cosines
     return results
 
 

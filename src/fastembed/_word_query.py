@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native.kernels import check_whole
 from ._similarity import unit
 from .ops import _check
 
@@ -39,7 +40,9 @@ def mean_of(vectors: KeyedVectors, positive: Any, negative: Any) -> tuple[NDArra
         if row < 0:
             raise KeyError(f"Key '{what}' not present in vocabulary")
         rows.add(row)
-        total += weight * unit(vectors.vectors[row].astype(np.float64))
+        vector = vectors.vectors[row]
+        total += weight * unit(vector.astype(np.float64))
+        check_whole(vector)
     return unit(total), rows
 
 

@@ -15,6 +15,7 @@ from fastembed.io.atomic import Path, check_path, replacing
 from fastembed.io.floats import fitting
 from fastembed.io.mapping import row_blocks
 from fastembed.loading import load_vectors
+from fastembed.ops._check import watch
 
 __all__ = ["list_tables", "load_table", "save_table"]
 
@@ -127,6 +128,7 @@ def save_table(path: Path, table: NDArray[Any]) -> None:
         raise ValueError(f"`table` must have 2 dimensions (V, D). Received: shape {table.shape}.")
     from fastembed.io import safetensors
 
+    watch(table)
     if suffix == ".safetensors":
         safetensors.write_tables(path, {_NAME: table})
         return
@@ -134,6 +136,7 @@ def save_table(path: Path, table: NDArray[Any]) -> None:
         npy.write_header(file, table.shape, table.dtype.newbyteorder("<"))
         for block in safetensors.row_blocks(table):
             file.write(block.data)
+        check_whole(table)
 
 
 def _reader(path: Path) -> tuple[str, Any]:

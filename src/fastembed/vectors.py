@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native.kernels import check_whole
 from ._similarity import RowNorms, best, lengths, scores, unit
 from ._word_query import mean_of
 from ._word_rows import Coverage, word_rows
@@ -54,7 +55,10 @@ class KeyedVectors:
             raise TypeError(f"`vectors` must be an array of numbers (V, D). Received: {kind}")
         if array.ndim != 2:
             raise ValueError(f"`vectors` must have 2 dimensions (V, D). Received: shape {array.shape}.")
+        _check.watch(array)
         self.vectors = np.require(array, np.float32, ["C", "A"]).view(np.ndarray)
+        if not np.may_share_memory(self.vectors, array):
+            check_whole(array)
         self.keys = keys if isinstance(keys, PackedKeys) else PackedKeys.from_strings(keys)
         if len(self.keys) != len(array):
             raise ValueError(f"there must be a key for each of the {len(array)} rows. Received: {len(self.keys)} keys.")
@@ -126,8 +130,9 @@ class KeyedVectors:
         """
         vector = self._frugally(self.get_index(key))
         if norm:
-            length = lengths(vector[np.newaxis])[0]
-            vector = (vector / length).astype(np.float32) if length > 0 else vector.copy()
+            given, length = vector, lengths(vector[np.newaxis])[0]
+            vector = (given / length).astype(np.float32) if length > 0 else given.copy()
+            check_whole(given)
         vector.flags.writeable = False
         return vector
 
@@ -149,11 +154,13 @@ class KeyedVectors:
 
     def _frugally(self, row: int) -> NDArray[np.float32]:
         """A row; of a mapped table the first few are copied, and what was mapped for them is given back."""
-        vector: NDArray[np.float32] = self.vectors[row]
-        if self._frugal_lookups:
-            self._frugal_lookups -= 1
-            vector = vector.copy()
-            release(self.vectors)
+        view: NDArray[np.float32] = self.vectors[row]
+        if not self._frugal_lookups:
+            return view
+        self._frugal_lookups -= 1
+        vector = view.copy()
+        check_whole(view)
+        release(self.vectors)
         return vector
 
     def _find(self, key: Any) -> int:
@@ -181,7 +188,9 @@ class KeyedVectors:
         Raises:
             KeyError: a key is missing.
         """
-        first, second = (unit(self.get_vector(key).astype(np.float64)) for key in (w1, w2))
+        vectors = [self.get_vector(key) for key in (w1, w2)]
+        first, second = (unit(vector.astype(np.float64)) for vector in vectors)
+        check_whole(*vectors)
         return np.float32((first * second).sum())
 
     def most_similar(

@@ -15,6 +15,7 @@ import pytest
 from fastembed import KeyedVectors, load_table, save_table
 from fastembed._cli import embed, main
 from fastembed._word_pictures import principal_components
+from fastembed.io.keys import PackedKeys
 
 Capture = pytest.CaptureFixture[str]
 WORDS = ["king", "queen", "man", "woman", "Paris", "the", "\u00e4pfel"]
@@ -245,6 +246,15 @@ def test_plot_draws_words(files: dict[str, Path], suffix: str, tmp_path: Path, c
     assert said.startswith(f"fastembed plot: {tmp_path / 'w.foo'}: a picture ends in one of .")
     run(capsys, "plot", files["folder"], "king", "-o", tmp_path / "one.png")
     assert not (tmp_path / "w.foo").exists()
+
+
+@needs_matplotlib
+def test_plot_draws_the_first_words_that_no_index_finds(
+    files: dict[str, Path], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, path = PackedKeys.find, tmp_path / "w.png"
+    monkeypatch.setattr(PackedKeys, "find", lambda keys, key: find(keys, key) if key == WORDS[0] else -1)
+    assert run(capsys, "plot", files["folder"], "-o", path, WORDS[0], "--first", 3) == f"drew 3 words: {path}\n"
 
 
 def test_plot_writes_projector_files(files: dict[str, Path], tmp_path: Path, capsys: Capture) -> None:

@@ -209,10 +209,91 @@ def test_write_directory_into_an_empty_one(tmp_path: Path) -> None:
     write_directory(tmp_path / "v", table_of(1), PackedKeys.from_strings(["a"]))
     assert open_directory(tmp_path / "v").keys == ["a"]
     # and into one that a kill left without a manifest
-    (tmp_path / "v" / "manifest.json").unlink()
+    for name in PLAIN:
+        (tmp_path / "v" / name).unlink()
     (tmp_path / "v" / "table-0123456789abcdef.npy.tmp-00").write_bytes(b"half")
+    (tmp_path / "v" / "keys-0123456789abcdef.utf8").write_bytes(b"whole")
     write_directory(tmp_path / "v", table_of(2), PackedKeys.from_strings(["a", "b"]))
     assert sorted(os.listdir(tmp_path / "v")) == PLAIN
+
+
+def test_write_directory_replaces_no_file_of_others(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"other")
+    for name in PLAIN:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).symlink_to("../other") if name == "table.npy" else (folder / name).write_bytes(b"mine")
+        with pytest.raises((FileExistsError, FormatError)):
+            write_directory(folder, table_of(1), PackedKeys.from_strings(["a"]))
+        assert os.listdir(folder) == [name]
+        assert (folder / name).read_bytes() == (b"other" if name == "table.npy" else b"mine")
+    with pytest.raises(FileNotFoundError) as caught:
+        write_directory("", table_of(1), PackedKeys.from_strings(["a"]))
+    assert str(caught.value) == "[Errno 2] No such file or directory: ''"
+
+
+def test_write_directory_leaves_a_folder_called_like_a_part(saved: Path) -> None:
+    (saved / "table-0123456789abcdef.npy").mkdir()
+    write_directory(saved, table_of(1), PackedKeys.from_strings(["a"]))
+    assert open_directory(saved).keys == ["a"]
+    assert sorted(os.listdir(saved)) == sorted([*PLAIN, "table-0123456789abcdef.npy"])
+
+
+@posix
+def test_write_directory_is_never_more_open_than_what_it_replaces(saved: Path) -> None:
+    for name in PLAIN:
+        (saved / name).chmod(0o600)
+    seen = set()
+
+    def advance(count: int) -> None:
+        seen.update(stat.S_IMODE(os.stat(saved / name).st_mode) for name in os.listdir(saved))
+
+    write_directory(saved, table_of(9), PackedKeys.from_strings([*"abcdefghi"]), advance)
+    assert seen == {0o600}
+    assert {stat.S_IMODE(os.stat(saved / name).st_mode) for name in os.listdir(saved)} == {0o600}
+
+
+@pytest.mark.parametrize("kind", ["vectors", "empty"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("way", ["write", "replace"])
+def test_write_directory_failing_at_any_file_leaves_none_behind(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, error: BaseException, way: str
+) -> None:
+    folder = saved if kind == "vectors" else tmp_path / "empty"
+    folder.mkdir(exist_ok=True)
+    before = sorted(os.listdir(folder))
+    does = getattr(os, way)
+    for failing in range(1, 6):
+        left = failing
+
+        def fails(*arguments: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise error
+            return does(*arguments)
+
+        monkeypatch.setattr(os, way, fails)
+        with pytest.raises(type(error)):
+            write_directory(folder, table_of(1), PackedKeys.from_strings(["a"]))
+        monkeypatch.setattr(os, way, does)
+        assert sorted(os.listdir(folder)) == before
+    assert kind == "empty" or open_directory(folder).keys == WORDS
+
+
+def test_write_directory_failing_behind_the_manifest_keeps_new(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def interrupted(old: str, new: str) -> None:
+        replace(old, new)
+        if new.endswith("manifest.json"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_directory(saved, table_of(1), PackedKeys.from_strings(["a"]))
+    assert open_directory(saved).keys == ["a"]
+    verify(saved)
 
 
 def test_write_directory_refuses(saved: Path, tmp_path: Path) -> None:

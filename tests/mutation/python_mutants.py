@@ -213,13 +213,13 @@ PYTHON = [
     *of(
         "io/directory_writer.py",
         f"{DIRECTORY} tests/reliability/test_process.py tests/vectors/test_keyed_vectors.py",
-        ('    token = "" if old is None else secrets.token_hex(8)', '    token = ""'),
-        ("        _remove_others(folder, manifest)\n        if old is not None:", "        if old is not None:"),
+        ("table, keys, secrets.token_hex(8), old, advance)", 'table, keys, "", old, advance)'),
+        ("        _remove_others(folder, manifest)\n        _give", "        _give"),
         (
             "            os.rename(temporary, folder)",
             "            __import__('shutil').copytree(temporary, folder)",
         ),
-        ("        if old is None and any(not is_part_name(name) for name in os.listdir(folder)):", "        if False:"),
+        ("if old is None and any(not is_left_behind(name) for name in os.listdir(folder)):", "if False:"),
     ),
     *of(
         "io/word_vectors.py",

@@ -28,8 +28,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("say where the picture goes, with -o, or the projector's files, with --projector.")
     vectors = open_vectors(args.file, args.name)
     require_words(vectors, args.words, args.file)
-    words = list(dict.fromkeys([*args.words, *vectors.keys[: args.first]]))
-    rows = vectors[words]
+    found = {word: vectors.get_index(word) for word in args.words}
+    for row, word in enumerate(vectors.keys[: args.first]):
+        found.setdefault(word, row)
+    words, rows = list(found), vectors[found.values()]
     count = "1 word" if len(words) == 1 else f"{len(words):,} words"
     if args.output is not None:
         draw_words(words, rows, args.output)

@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
@@ -25,10 +25,11 @@ class AtomicFile:
         temporary: what it is called until then, for writers that open files by themselves.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, like: Path) -> None:
         self.path = check_path(path)
         # A rename would replace a symbolic link itself: write beside the file that it points to.
         self._target = os.path.realpath(self.path)
+        self._like = like
         self.temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"
         self._fd = -1
         self._left_to_rename = False
@@ -43,7 +44,7 @@ class AtomicFile:
     def _open(self) -> None:
         with self.naming_the_path():
             try:
-                before = os.stat(self._target)
+                before = os.stat(self._like)
             except FileNotFoundError:
                 before = None
             if before is not None and not stat.S_ISREG(before.st_mode):
@@ -53,8 +54,11 @@ class AtomicFile:
             # never more open to others than the file it replaces, not even while it is being written
             self._fd = os.open(self.temporary, _FLAGS, 0o666 if before is None else before.st_mode & 0o600)
             if before is not None and hasattr(os, "fchmod"):
-                with contextlib.suppress(PermissionError):
+                try:
                     os.fchown(self._fd, before.st_uid, before.st_gid)
+                except PermissionError:
+                    with contextlib.suppress(PermissionError):
+                        os.fchown(self._fd, -1, before.st_gid)
                 os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
 
     def _finish(self) -> None:
@@ -87,7 +91,7 @@ class AtomicFile:
 
 
 @contextlib.contextmanager
-def replacing(*paths: Path) -> Iterator[tuple[AtomicFile, ...]]:
+def replacing(*paths: Path, like: Sequence[Path] | None = None) -> Iterator[tuple[AtomicFile, ...]]:
     """Open a new file for each path; when the block ends well, put them all in place.
 
         with replacing("rows.npy", "mask.npy") as (rows, mask):
@@ -100,15 +104,19 @@ def replacing(*paths: Path) -> Iterator[tuple[AtomicFile, ...]]:
     renamed, if the system refuses a later rename). An existing destination keeps its permissions; a symbolic link
     stays and its target is replaced.
 
+    Args:
+        paths: where the files go.
+        like: for each of them the file whose owner and permissions it gets, default itself, if there is one.
+
     Raises:
         OSError: what the system says, or that a destination is a folder or not a regular file; naming the path.
         ValueError: a path holds a NUL character.
     """
     files: list[AtomicFile] = []
     try:
-        for path in paths:
+        for path, same in zip(paths, paths if like is None else like, strict=True):
             # known to the list before anything exists on the disk, so that no interrupt can leave it behind
-            files.append(AtomicFile(path))
+            files.append(AtomicFile(path, same))
             files[-1]._open()
         yield tuple(files)
         for file in files:

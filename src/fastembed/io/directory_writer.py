@@ -3,8 +3,9 @@
 Replacing a directory never touches a file that its manifest names. The new files get names of their own, are synced,
 and one rename puts the new manifest in the place of the old: whoever opens the directory, after a kill at any moment,
 finds the old vectors or the new ones, whole. Then the old files go, and the new ones take their plain names by hard
-links and one more rename of a manifest; where a file system has no hard links they keep their own. A new directory is
-filled under a temporary name and renamed. Processes that have the old one mapped keep it.
+links and one more rename of a manifest; where a file system has no hard links they keep their own. An empty directory
+is filled in the same way. A new directory is filled under a temporary name and renamed. Processes that have the old one
+mapped keep it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import errno
 import hashlib
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fastembed.io.atomic import AtomicFile, Path, check_path, replacing, sync_folder
 from fastembed.io.directory import inspect_directory, is_vectors_directory
 from fastembed.io.keys import PackedKeys
-from fastembed.io.manifest import MANIFEST, PARTS, Manifest, Part, is_part_name, part_name
+from fastembed.io.manifest import MANIFEST, PARTS, Manifest, Part, is_left_behind, is_part_name, part_name
 from fastembed.io.mapping import row_blocks
 from fastembed.io.npy import write_header
 
@@ -49,6 +49,8 @@ def write_directory(
         FileExistsError: the path is a file, or a directory with other files in it; nothing is touched.
         FormatError: its manifest is damaged; remove it first. OSError: what the system says.
     """
+    if not check_path(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     folder = os.path.realpath(check_path(path))
     if len(keys) != len(table):
         raise ValueError(f"there must be a key for each of the {len(table)} rows. Received: {len(keys)} keys.")
@@ -56,7 +58,7 @@ def write_directory(
         temporary = f"{folder}.tmp-{secrets.token_hex(8)}"
         try:
             os.mkdir(temporary)
-            _write_files(temporary, table, keys, None, advance)
+            _write_files(temporary, table, keys, "", None, advance)
             os.rename(temporary, folder)
         except OSError as error:
             raise OSError(error.errno, error.strerror, folder) from error
@@ -71,44 +73,60 @@ def write_directory(
     with _locked(folder):
         # somebody else's manifest is an error here, and is not replaced
         old = inspect_directory(folder) if is_vectors_directory(folder) else None
-        if old is None and any(not is_part_name(name) for name in os.listdir(folder)):
+        if old is None and any(not is_left_behind(name) for name in os.listdir(folder)):
             raise FileExistsError(errno.EEXIST, "The directory holds other files and no vectors", folder)
-        manifest = _write_files(folder, table, keys, old, advance)
+        manifest = _write_files(folder, table, keys, secrets.token_hex(8), old, advance)
         _remove_others(folder, manifest)
-        if old is not None:
-            _give_plain_names(folder, manifest)
+        _give_plain_names(folder, manifest)
 
 
 def _write_files(
     folder: str,
     table: NDArray[np.float32],
     keys: PackedKeys,
+    token: str,
     old: Manifest | None,
     advance: Callable[[int], None] | None,
 ) -> Manifest:
-    token = "" if old is None else secrets.token_hex(8)
     arrays: dict[str, NDArray[Any]] = {"table": table, "keys": keys.blob}
     arrays |= {"offsets": keys.offsets, "index": keys.hash_index}
     paths = {role: os.path.join(folder, part_name(role, token)) for role in PARTS}
-    parts = {}
-    with replacing(*paths.values()) as files:
-        for (role, array), file in zip(arrays.items(), files, strict=True):
-            hashed = _HashedFile(file)
-            if role != "keys":
-                write_header(hashed, array.shape, PARTS[role][2])
-            rows = max(_CHUNK // max(array[:1].nbytes, 1), 1)
-            for _, block in row_blocks(array, rows, 0, len(array)):
-                hashed.write(np.ascontiguousarray(block, PARTS[role][2]).data)
-                if advance is not None and role == "table":
-                    advance(block.nbytes)
-            name = os.path.basename(paths[role])
-            parts[role] = Part(name, PARTS[role][2], array.shape, hashed.size, hashed.digest.hexdigest())
-    if old is not None:
-        for role, name in paths.items():
-            os.chmod(name, stat.S_IMODE(os.stat(os.path.join(folder, old.files[role].name)).st_mode))
-    manifest = Manifest(parts, keys.seed)
-    _write_manifest(folder, manifest)
+    like = None if old is None else [os.path.join(folder, old.files[role].name) for role in PARTS]
+    parts: dict[str, Part] = {}
+    try:
+        with replacing(*paths.values(), like=like) as files:
+            for (role, array), file in zip(arrays.items(), files, strict=True):
+                parts[role] = _write_part(role, array, file, os.path.basename(paths[role]), advance)
+        manifest = Manifest(parts, keys.seed)
+        _write_manifest(folder, manifest)
+    except BaseException:  # the names are this call's own
+        if not _is_published(folder, token):
+            _remove(folder, [os.path.basename(path) for path in paths.values()])
+        raise
     return manifest
+
+
+def _write_part(
+    role: str, array: NDArray[Any], file: AtomicFile, name: str, advance: Callable[[int], None] | None
+) -> Part:
+    hashed = _HashedFile(file)
+    if role != "keys":
+        write_header(hashed, array.shape, PARTS[role][2])
+    rows = max(_CHUNK // max(array[:1].nbytes, 1), 1)
+    for _, block in row_blocks(array, rows, 0, len(array)):
+        hashed.write(np.ascontiguousarray(block, PARTS[role][2]).data)
+        if advance is not None and role == "table":
+            advance(block.nbytes)
+    return Part(name, PARTS[role][2], array.shape, hashed.size, hashed.digest.hexdigest())
+
+
+def _is_published(folder: str, token: str) -> bool:
+    """Whether the manifest names the files with this token: then they are the vectors, whatever failed afterwards."""
+    try:
+        with open(os.path.join(folder, MANIFEST), "rb") as file:
+            return f'"{part_name("table", token)}"'.encode() in file.read()
+    except FileNotFoundError:
+        return False
 
 
 class _HashedFile:
@@ -151,8 +169,8 @@ def _remove_others(folder: str, manifest: Manifest) -> None:
 
 def _remove(folder: str, names: list[str]) -> None:
     for name in names:
-        # Windows refuses while somebody has the file mapped: the next save removes it
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        # Windows refuses while somebody has the file mapped: the next save removes it; a folder of the name is not ours
+        with contextlib.suppress(FileNotFoundError, PermissionError, IsADirectoryError):
             os.unlink(os.path.join(folder, name))
 
 

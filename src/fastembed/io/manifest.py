@@ -73,6 +73,11 @@ def is_part_name(name: str) -> bool:
     return name == MANIFEST or any(_is_name_of(role, name) for role in PARTS)
 
 
+def is_left_behind(name: str) -> bool:
+    """Whether a file of this name, where no manifest is, is what a kill left of a save: none has a plain name yet."""
+    return is_part_name(name) and name not in (MANIFEST, *map(part_name, PARTS))
+
+
 def parse(raw: bytes, path: str) -> Manifest:
     """The checked manifest; `path` is its name in messages.
 

@@ -85,6 +85,9 @@ def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator
 
     A mapped table is read ahead of the reader. One of more than half of the memory is also released behind, so that
     walking through it does not push everything else out.
+
+    Raises:
+        OSError: a mapped file was cut short: after the block of which some was not there.
     """
     mapping = mapping_of(table) if hasattr(mmap, "MADV_SEQUENTIAL") else None
     if mapping is not None:
@@ -92,7 +95,9 @@ def row_blocks(table: NDArray[Any], rows: int, begin: int, end: int) -> Iterator
     behind = is_large(table)
     try:
         for start in range(begin, end, rows):
-            yield start, table[start : min(start + rows, end)]
+            block = table[start : min(start + rows, end)]
+            yield start, block
+            kernels.check_whole(block)
             if behind:
                 release(table)
     finally:

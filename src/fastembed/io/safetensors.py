@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastembed._native.kernels import check_whole
 from fastembed.io import floats
 from fastembed.io._error import FormatError, quoted
 from fastembed.io.atomic import Path, replacing
@@ -129,6 +130,7 @@ def write_tables(path: Path, tables: Mapping[str, NDArray[Any]]) -> None:
         for table in tables.values():
             for block in row_blocks(table):
                 file.write(block.view(np.uint8).data)
+            check_whole(table)
 
 
 def row_blocks(table: NDArray[Any]) -> Iterable[NDArray[Any]]:
