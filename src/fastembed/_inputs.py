@@ -27,7 +27,7 @@ def one_array(data: Any, name: str | None, what: str = "input") -> NDArray[Any]:
     if not isinstance(data, np.ndarray):
         data = _found_in(data, name, what)
     if data.ndim == 1:  # n samples of one value
-        data = np.asarray(data)[:, None]
+        data = np.asanyarray(data)[:, None]  # a masked array stays one, which an Embedding refuses
     array = data if isinstance(data, np.ndarray) else np.asarray(data)
     _check.watch(array)
     return array

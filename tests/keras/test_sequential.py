@@ -190,6 +190,16 @@ def test_predict_names_the_place_of_a_bad_id():
         Sequential([embedding()]).predict(np.array([[0, 1, 2], [3, 4, 9]]))
 
 
+@pytest.mark.parametrize("ids", [[1, 2], [[1, 2]]])
+def test_predict_refuses_masked_ids(ids):
+    ids = np.ma.array(ids)
+    ids[..., 1] = np.ma.masked
+    words = "`ids` must be a plain integer array. Received: a masked array; fill it, with ids.filled(id)."
+    for given in (ids, [ids]):
+        with raises(TypeError, words):
+            Sequential([embedding()]).predict(given)
+
+
 def test_masks_reach_the_layers_behind():
     model = Sequential([embedding(mask_zero=True), Sum()])
     expected = (W[IDS] * (IDS != 0)[..., None]).sum(axis=1)
