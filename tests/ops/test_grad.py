@@ -360,6 +360,14 @@ def test_to_dense_adds_up_indices_that_occur_twice() -> None:
     assert slices.to_dense().tolist() == [[3, 4], [0, 0], [6, 8]]
 
 
+@pytest.mark.parametrize("bad", [-1, -3, 3])
+def test_to_dense_refuses_indices_outside_the_array(bad: int) -> None:
+    slices = ops.IndexedSlices(np.ones((2, 2), np.float32), np.array([2, bad]), (3, 2))
+    with pytest.raises(IndexError) as error:
+        slices.to_dense()
+    assert str(error.value) == bad_id_text((1,), bad, 3, "embedding_grad")
+
+
 def test_grad_refuses_more_ids_than_a_pair_of_row_and_position_has_bits_for() -> None:
     ids = 2**62 - 8 + np.arange(8)
     assert ops.embedding_grad(ids[4:], np.ones((4, 1), np.float32), 2**62).indices.tolist() == ids[4:].tolist()

@@ -19,7 +19,18 @@ class IndexedSlices(NamedTuple):
     dense_shape: tuple[int, ...]  # (V, D)
 
     def to_dense(self) -> NDArray[np.float32]:
-        """Return the whole array, zeros included."""
+        """Return the whole array, zeros included.
+
+        Raises:
+            IndexError: if an index is outside the array.
+        """
+        indices = np.asarray(self.indices)
+        outside = (indices < 0) | (indices >= self.dense_shape[0])
+        if outside.any():
+            from ._check import bad_id_at
+
+            place = np.unravel_index(int(outside.argmax()), indices.shape)
+            raise bad_id_at([int(i) for i in place], int(indices[place]), self.dense_shape[0], "embedding_grad")
         dense = np.zeros(self.dense_shape, np.float32)
         np.add.at(dense, self.indices, self.values)
         return dense
