@@ -232,6 +232,8 @@ class TableState:
             self._last = np.full(self._rows, bool(self._state.any()), np.int32)
         else:
             np.minimum(self._last, 1, out=self._last)
+        if self._frozen is not None:
+            self._last[self._frozen] = 0  # they owe nothing
         history.restart()
         self._history = history
         return history
@@ -285,11 +287,15 @@ class TableState:
             return
         self._settle(None)
         self._frozen = frozen
+        self._held = False
         if frozen is not None:
             if self._state is not None:
                 self._state[frozen] = 0
             if self._last is not None:
                 self._last[frozen] = 0
+            if self._plain is not None:
+                (values, rows, shape), step = self._plain
+                self._plain = IndexedSlices(values[~frozen[rows]], rows[~frozen[rows]], shape), step
 
     def _moving(self) -> Any:
         return True if self._frozen is None else ~self._frozen[:, None]
@@ -356,9 +362,12 @@ class TableState:
         self.settle()
         with self._settling():
             self._plain = None
+            self._freeze()
             state = self._make_state()
             for row, given in enumerate(arrays):
                 state[:, row] = np.asarray(given).reshape(self._rows, self._width)
+            if self._frozen is not None:
+                state[self._frozen] = 0
             if self._last is not None and self._history is not None:
                 self._last[:] = 1
                 self._start_clock(self._history.debt)

@@ -564,6 +564,61 @@ def test_rows_frozen_from_the_start_keep_what_a_constraint_forbids() -> None:
     assert (np.delete(weight.value, 3, axis=0) >= 0).all()
 
 
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("dense_first", [False, True])
+@pytest.mark.parametrize("constraint", [None, constraints.NonNeg()])
+@pytest.mark.parametrize(("name", "options"), [("sgd", {"momentum": 0.9}), ("adam", {}), ("adam", {"lazy": True})])
+def test_frozen_rows_owe_nothing_whatever_state_they_are_given(
+    name: str, options: dict[str, Any], constraint: Any, dense_first: bool, restored: bool
+) -> None:
+    weight = Weight("w", -start(4, 2), constraint=constraint)
+    optimizer = make(name, options)
+    ones = np.ones((4, 2), np.float32)
+    weight.freeze_rows([1])
+    frozen = weight.value[1].copy()
+    first = ones if dense_first else ops.embedding_grad([0], ones[:1], 4)
+    optimizer.apply_gradients([(first, weight)])
+    if restored:
+        optimizer.set_weights([np.ones_like(array) for array in optimizer.get_weights()])
+    for _ in range(3):
+        optimizer.apply_gradients([(ops.embedding_grad([0], ones[:1], 4), weight)])
+    weight.settle()
+    np.testing.assert_array_equal(weight.value[1], frozen)
+    assert not any(array[1:2].any() for array in optimizer.get_weights() if array.shape == (4, 2))
+
+
+def test_state_given_before_the_next_step_is_of_the_rows_that_are_frozen_now() -> None:
+    weight, optimizer = Weight("w", start(4, 2)), make("adam", {})
+    step = ops.embedding_grad([0], np.ones((1, 2), np.float32), 4)
+    weight.freeze_rows([1])
+    optimizer.apply_gradients([(step, weight)])
+    weight.unfreeze_rows()
+    weight.freeze_rows([2])
+    optimizer.set_weights([np.ones_like(array) for array in optimizer.get_weights()])
+    assert optimizer.get_weights()[1][:, 0].tolist() == [1, 1, 0, 1]
+
+
+def test_the_last_move_of_frozen_rows_is_no_velocity() -> None:
+    weight, optimizer = Weight("w", start(4, 2)), optimizers.SGD(lr=1.0)
+    optimizer.apply_gradients([(ops.embedding_grad([0, 1], np.ones((2, 2), np.float32), 4), weight)])
+    weight.freeze_rows([1])
+    optimizer.momentum = 0.5
+    optimizer.apply_gradients([(ops.embedding_grad([0], np.ones((1, 2), np.float32), 4), weight)])
+    assert optimizer.get_weights()[1][:, 0].tolist() == [-1.5, 0, 0, 0]
+
+
+def test_rows_are_held_by_their_constraint_again_once_they_are_unfrozen() -> None:
+    weight = Weight("w", np.full((4, 2), -1, np.float32), constraint=constraints.NonNeg())
+    optimizer = make("adam", {})
+    step = ops.embedding_grad([0], np.ones((1, 2), np.float32), 4)
+    weight.freeze_rows([1])
+    optimizer.apply_gradients([(step, weight)])
+    assert weight.value[:, 0].tolist() == [0, -1, 0, 0]
+    weight.unfreeze_rows()
+    optimizer.apply_gradients([(step, weight)])
+    assert not weight.value.any()
+
+
 def test_frozen_rows_do_not_count_in_clipnorm() -> None:
     table = start(40, 5)
     table[3] *= 100     # the penalty there would be nearly all of the norm
