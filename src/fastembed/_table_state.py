@@ -7,7 +7,6 @@ the step would have done to them, which is known in advance, and pay it all at o
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from . import constraints, regularizers
 from ._history import LIMIT, Coming, Debt, History
 from ._native import kernels
 from ._native.kernels import RowSums
-from .ops import IndexedSlices, embedding_grad
+from .ops import IndexedSlices, _check, embedding_grad
 
 _NO_NORM = (0, 0.0, 0.0, 0.0)
 
@@ -79,29 +78,33 @@ class TableState:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
-    def fit(self, gradient: Any, tables: Sequence[NDArray[np.float32]] | None) -> Any:
+    def fit(self, gradient: Any, tables: list[NDArray[np.float32]], once: bool) -> Any:
         """The gradient, when it fits the weight: rising rows in memory that no one else has, or a whole array.
 
+        Its numbers stay as they are while the step is taken, and after it where a velocity may be made of them.
+
         Args:
-            tables: all that the step writes; or None, if more than the step itself needs the gradient. RowSums stay
-                what they are where they do not read what is written, and nothing else needs the sums.
+            tables: all that the step writes.
+            once: whether only the step itself needs the gradient. RowSums then stay what they are, where they do not
+                read what is written.
 
         Raises:
             ValueError: if its shape is another one.
             IndexError: if an index is outside the table.
+            OSError: if a file under it was cut short.
         """
         weight = self.weight
-        slices = isinstance(gradient, (IndexedSlices, RowSums))
+        slices, is_ours = isinstance(gradient, (IndexedSlices, RowSums)), False
         shape = tuple(gradient.dense_shape) if slices else np.shape(gradient)
         if shape != weight.shape:
             raise ValueError(f"The gradient of {weight.name} must have shape {weight.shape}. Received: shape {shape}.")
         if isinstance(gradient, RowSums):
-            alone = tables is not None and weight.frozen is None and weight.regularizer is None
-            if alone and not any(gradient.reads(table) for table in tables or ()):
+            alone = once and weight.frozen is None and weight.regularizer is None
+            if alone and not any(gradient.reads(table) for table in tables):
                 return gradient
-            gradient = gradient.summed()
+            gradient, is_ours = gradient.summed(), True
         if not isinstance(gradient, IndexedSlices):
-            return np.require(gradient, np.float32, ["C", "A"])
+            return _lasting(gradient, tables)
         values, indices = gradient.values, np.asarray(gradient.indices)
         count = indices.shape[:1]
         if indices.ndim != 1 or values.shape != count + shape[1:] or len(shape) < 2:
@@ -110,7 +113,8 @@ class TableState:
                 f"{values.shape}, indices of shape {indices.shape}."
             )
         rows = kernels.rising_rows(indices, shape[0])
-        values = np.require(values, np.float32, ["C", "A"])
+        keeps = self.rule == "sgd" and self._state is None and rows is not None and not is_ours
+        values = _lasting(values, tables, keeps)
         if rows is None:
             values, rows, _ = embedding_grad(indices, values.reshape(len(indices), self._dim), shape[0])
         frozen = weight.frozen
@@ -380,6 +384,16 @@ class TableState:
         velocity: NDArray[np.float32] = np.clip(g, np.float32(-step.clip), np.float32(step.clip))
         velocity *= np.float32(-step.numbers[0])
         return velocity
+
+
+def _lasting(given: Any, tables: list[NDArray[np.float32]], keeps: bool = False) -> NDArray[np.float32]:
+    """Numbers as float32, C-contiguous, which stay what they are while the tables are written; a copy, if `keeps`."""
+    _check.watch(given)
+    array = (np.array if keeps else np.asarray)(given, np.float32, order="C")
+    if not (array.flags.aligned and kernels.stays(array, tables)):
+        array = array.copy()
+    kernels.check_whole(given)
+    return array
 
 
 def _square_sum(values: NDArray[np.float32]) -> float:

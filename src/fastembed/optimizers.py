@@ -95,8 +95,8 @@ class Optimizer:
         """
         pairs = [(gradient, self._state(_weight(weight))) for gradient, weight in grads_and_weights]
         clips_norm = self.clipnorm is not None and self.clipnorm > 0
-        tables = None if clips_norm else [state.weight.value for _, state in pairs]
-        pairs = [(state.fit(gradient, tables), state) for gradient, state in pairs]
+        tables = [state.weight.value for _, state in pairs]
+        pairs = [(state.fit(gradient, tables, not clips_norm), state) for gradient, state in pairs]
         clip = self.clipvalue if self.clipvalue is not None and self.clipvalue > 0 else math.inf
         with writing([state.weight for _, state in pairs]):
             numbers = self._numbers()

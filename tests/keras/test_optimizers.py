@@ -195,6 +195,26 @@ def test_apply_gradients_changes_all_or_nothing(name: str) -> None:
     assert optimizer.iterations == 0
 
 
+@pytest.mark.parametrize("clips", [{}, {"clipnorm": 1e9}])
+def test_gradients_may_be_weights_that_the_step_moves(clips: dict[str, float]) -> None:
+    one, another = weight(seed=1), weight(seed=2)
+    expected = [one.value - 0.5 * another.value, another.value - 0.5 * one.value]
+    optimizers.SGD(lr=0.5, **clips).apply_gradients([(another.value, one), (one.value, another)])
+    np.testing.assert_allclose([one.value, another.value], expected, rtol=1e-5, atol=1e-6)
+    rows = IndexedSlices(one.value[:3], np.array([1, 2, 3]), (6, 3))
+    expected = one.value - 0.5 * rows.to_dense()
+    optimizers.SGD(lr=0.5, **clips).apply_gradients([(rows, one)])
+    np.testing.assert_allclose(one.value, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_may_be_unaligned() -> None:
+    one = weight()
+    gradient = np.zeros(6 * 3 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(6, 3)
+    gradient[...] = one.value
+    optimizers.SGD(lr=1.0).apply_gradients([(gradient, one)])
+    assert not one.value.any()
+
+
 def test_apply_gradients_needs_a_weight() -> None:
     with pytest.raises(ValueError, match=r"^A gradient needs a weight, or a built layer that has one\. Received: 5\.$"):
         optimizers.SGD().apply_gradients([(np.zeros(3), 5)])
@@ -234,6 +254,15 @@ def test_plain_sgd_keeps_no_velocity_of_the_tables_size() -> None:
     velocity[gradient.indices] = np.float32(-0.5) * gradient.values
     np.testing.assert_array_equal(optimizer.get_weights()[1], velocity)
     assert optimizer._states[0]._state is None
+
+
+@pytest.mark.parametrize("ids", [[1, 2], [2, 1]])
+def test_the_velocity_is_the_last_move_whatever_becomes_of_the_gradient(ids: list[int]) -> None:
+    optimizer = optimizers.SGD(lr=0.5)
+    values = np.ones((2, 3), np.float32)
+    optimizer.apply_gradients([(IndexedSlices(values, np.array(ids), (6, 3)), weight())])
+    values[:] = 100
+    assert optimizer.get_weights()[1][:, 0].tolist() == [0, -0.5, -0.5, 0, 0, 0]
 
 
 def test_momentum_set_later_starts_from_the_last_move() -> None:

@@ -322,7 +322,7 @@ PYTHON = [
             "            np.maximum(self.weight.value, 0, out=self.weight.value, where=self._moving())",
             "            np.maximum(self.weight.value, 0, out=self.weight.value)",
         ),
-        ("            if alone and not any(gradient.reads(table) for table in tables or ()):", "            if alone:"),
+        ("            if alone and not any(gradient.reads(table) for table in tables):", "            if alone:"),
         ("                state[self._plain[0].indices, 0] = self._velocity()", "                pass"),
     ),
     *of(

@@ -131,6 +131,7 @@ RULES: dict[str, tuple[int, int]]
 SERIES_TERMS: int
 
 def rising_rows(indices: NDArray[Any], num_rows: int) -> NDArray[np.intp] | None: ...
+def stays(array: NDArray[Any], tables: list[NDArray[np.float32]]) -> bool: ...
 def prepare_update(
     table: Any,
     state: Any,

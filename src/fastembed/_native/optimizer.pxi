@@ -34,6 +34,16 @@ def rising_rows(np.ndarray indices not None, ptrdiff_t num_rows):
     return copy if before < num_rows else None
 
 
+def stays(np.ndarray array not None, list tables not None):
+    """Whether a C-contiguous array keeps its numbers while these are written: it shares no bytes with one of them, and
+    no file is under it, which may be cut short."""
+    cdef np.ndarray table
+    for table in tables:
+        if _may_overlap(array, table):
+            return False
+    return not _is_mapped(array)
+
+
 cdef struct StepJob:
     Step step
     ptrdiff_t claim         # rows a thread claims at a time
