@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import initializers
+from ._native.kernels import check_whole
 from .io.mapping import row_blocks
 from .ops import _check, gather
 from .ops._tables import new_table
@@ -61,9 +62,15 @@ def word_rows(
 
 
 def copy_rows(out: NDArray[np.float32], table: NDArray[Any]) -> None:
-    """Copy a table, a mapped one in blocks that leave little of it resident where it is large."""
+    """Copy a table, a mapped one in blocks that leave little of it resident where it is large.
+
+    Raises:
+        OSError: if a file under it was cut short.
+    """
+    _check.watch(table)
     for start, block in row_blocks(table, _ROWS, 0, len(table)):
         out[start : start + len(block)] = block
+    check_whole(table)
 
 
 def _indexed_rows(

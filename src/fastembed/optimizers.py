@@ -18,7 +18,7 @@ from . import _registry
 from ._history import Debt
 from ._native import kernels
 from ._table_state import StepNumbers, TableState
-from .layers.weights import reading, writing
+from .layers.weights import numbers_of, reading, writing
 
 _EPSILON = 1e-7  # Keras's K.epsilon()
 
@@ -140,7 +140,9 @@ class Optimizer:
         """Copy arrays, in the order of `get_weights`, into the state.
 
         Raises:
-            ValueError: if their number or a shape differs; nothing has changed then.
+            ValueError, TypeError: if their number or a shape differs, or one is not of numbers; nothing has changed
+                then.
+            OSError: if a file under one was cut short; nothing has changed then.
         """
         own = self.get_weights()
         if len(own) != len(weights):
@@ -153,14 +155,16 @@ class Optimizer:
                 raise ValueError(
                     f"Optimizer weight shape {array.shape} not compatible with provided weight shape {np.shape(given)}"
                 )
+        arrays = [numbers_of(given) for given in weights]
+        iterations = self.iterations
+        if self._stores_iterations and own:
+            iterations = int(weights[0])
+            del arrays[0]
+        count = len(self._states)
         with writing([state.weight for state in self._states]):
-            if self._stores_iterations and own:
-                self.iterations = int(weights[0])
-                weights = weights[1:]
-            count = len(self._states)
             for position, state in enumerate(self._states):
-                arrays = weights[position::count]
-                state.set_arrays(arrays[: len(state.arrays())])
+                state.set_arrays(arrays[position::count][: len(state.shapes)])
+            self.iterations = iterations
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this optimizer again."""

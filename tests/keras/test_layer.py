@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -222,6 +223,30 @@ def test_set_weights_changes_nothing_when_one_does_not_fit():
     with pytest.raises(ValueError, match="not compatible"):
         layer.set_weights([np.ones(2), np.ones(2)])
     assert not layer.get_weights()[0].any()
+
+
+@pytest.mark.parametrize("bad", [np.array(["x", "y"]), np.array([None, object()])], ids=["text", "objects"])
+def test_set_weights_changes_nothing_when_one_is_not_of_numbers(bad):
+    layer = Layer()
+    layer.add_weight("a", (2,), initializer="zeros")
+    layer.add_weight("b", (2,), initializer="zeros")
+    with pytest.raises((ValueError, TypeError)):
+        layer.set_weights([np.ones(2), bad])
+    assert not layer.get_weights()[0].any()
+
+
+@pytest.mark.filterwarnings("always")
+def test_set_weights_changes_all_when_a_signal_comes_in_between(monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    layer = Layer()
+    layer.add_weight("a", (2,), initializer="zeros")
+    layer.add_weight("b", (2,), initializer="zeros")
+    monkeypatch.setattr(warnings, "showwarning", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        layer.set_weights([np.full(2, 1e300), np.ones(2)])  # infinite in float32, which NumPy warns of
+    assert layer.get_weights()[1].all()
 
 
 def test_set_weights_shortens_what_it_shows():

@@ -138,6 +138,16 @@ def test_set_weights_refuses_in_kerass_words() -> None:
     assert optimizer.iterations == 0
 
 
+def test_set_weights_changes_nothing_when_one_is_not_of_numbers() -> None:
+    optimizer = optimizers.Adam()
+    optimizer.apply_gradients([(slices([1, 2]), weight()), (slices([3]), weight())])
+    before = optimizer.get_weights()
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        optimizer.set_weights([99, *(np.ones((6, 3)) for _ in range(3)), np.full((6, 3), "x"), [0], [0]])
+    for one, another in zip(before, optimizer.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
 def test_build_makes_fresh_state_and_keeps_iterations() -> None:
     table = weight()
     optimizer = optimizers.Adam()

@@ -288,6 +288,14 @@ def test_get_weights_copies_and_set_weights_copies_in():
     np.testing.assert_array_equal(model.predict(IDS), W[IDS] * 2)
 
 
+def test_set_weights_reads_all_before_it_writes_any():
+    model = Sequential([Scale(input_shape=(2,)), Scale()])
+    first, second = (layer.scale for layer in model.layers)
+    model.set_weights([[1, 2], [3, 4]] @ np.eye(2))
+    model.set_weights([second[::-1], first])
+    assert [weight.tolist() for weight in model.get_weights()] == [[4, 3], [1, 2]]
+
+
 @pytest.mark.parametrize("given", [[], [W], [W, W, W]], ids=len)
 def test_set_weights_refuses_another_number_of_arrays(given):
     model = Sequential([embedding(), Embedding(6, 2)], name="m")

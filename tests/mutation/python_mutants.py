@@ -344,7 +344,10 @@ PYTHON = [
         ),
         ("            self.__dict__.update(after)", "            pass"),
         ("        return numbers[6] / math.sqrt(numbers[7])", "        return numbers[0] / math.sqrt(numbers[7])"),
-        ("                arrays = weights[position::count]", "                arrays = weights[position * count :]"),
+        (
+            "                state.set_arrays(arrays[position::count]",
+            "                state.set_arrays(arrays[position * count :]",
+        ),
         ("            if array.shape != np.shape(given):", "            if False:"),
         (
             "        return rate / (1.0 + self.decay * self.iterations) if self.decay > 0 else rate",

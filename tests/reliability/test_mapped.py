@@ -216,6 +216,49 @@ for shuffle in False, True, "batch":
 
 
 @posix
+@pytest.mark.parametrize("way", ["load_table", "np.load"])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_truncated_arrays_for_layers_and_optimizers_change_nothing(tmp_path: Path, way: str, dtype: str) -> None:
+    code = """
+from fastembed import Embedding, Sequential, load_table, optimizers
+from fastembed.layers import Dense
+from fastembed.ops import IndexedSlices
+made = 0
+def cut(shape=(20_000, 2)):
+    global made
+    made += 1
+    path = fresh(f"{made}.npy", np.ones(shape, sys.argv[3]))
+    array = np.load(path, mmap_mode="r")
+    if sys.argv[2] == "load_table":
+        array = load_table(path, mmap=True, dtype=sys.argv[3])
+    os.truncate(path, 5000)
+    return array
+def layer():
+    return Embedding.holding(np.zeros((20_000, 2), np.float32), trainable=True)
+model = Sequential([Dense(20_000, input_shape=(2,)), layer()])
+before = model.get_weights()
+print(refused(lambda: model.set_weights([np.ones((2, 20_000)), np.ones(20_000), cut()])),
+      all((one == other).all() for one, other in zip(before, model.get_weights())))
+given = Embedding(20_000, 2, weights=[cut()])
+print(refused(lambda: given.build(None)), given.weights == [])
+print(refused(lambda: Embedding.from_pretrained(cut())))
+made_by = Embedding(20_000, 2, embeddings_initializer=lambda shape: array)
+array = cut()
+print(refused(lambda: made_by.build(None)))
+for rows in (cut, lambda: IndexedSlices(cut(), ids, (20_000, 2)), lambda: IndexedSlices(cut(), ids[::-1], (20_000, 2))):
+    for optimizer in (optimizers.SGD(), optimizers.Adam(clipnorm=1.0)):
+        table = layer()
+        print(refused(lambda: optimizer.apply_gradients([(rows(), table)])), not table.embeddings.any())
+optimizer = optimizers.Adam()
+optimizer.build([layer()])
+print(refused(lambda: optimizer.set_weights([9, np.ones((20_000, 2)), cut(), np.zeros(1)])),
+      not any(array.any() for array in optimizer.get_weights()))
+"""
+    expected = "True True\n" * 2 + "True\n" * 2 + "True True\n" * 7
+    assert_clean(run_python(PRELUDE + code, str(tmp_path), way, dtype), expected)
+
+
+@posix
 @pytest.mark.parametrize("way", ["load", "np.memmap"])
 def test_truncated_vectors_are_an_error(tmp_path: Path, way: str) -> None:
     code = """

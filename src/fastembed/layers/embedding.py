@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import constraints, initializers, regularizers
 from .._native.kernels import Guard, check_whole, embedding_row_sums
+from .._word_rows import copy_rows
 from ..io.atomic import Path
 from ..ops._check import watch, whole_ids
 from ..ops._tables import new_table
@@ -359,7 +360,7 @@ class _CopyOf(initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> NDArray[np.float32]:
         table = new_table(shape)
-        table[...] = self.table
+        copy_rows(table, self.table)
         return table
 
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
-from .._native.kernels import Guard
+from .._native.kernels import Guard, check_whole, copy_all
 from .._native.kernels import reading as _reading
 from .._native.kernels import writing as _writing
-from ..ops import embedding_grad
+from ..io.mapping import mapping_of
+from ..ops import _check, embedding_grad
 from ..ops._tables import new_table
 from . import _snapshots
 
@@ -209,7 +210,10 @@ class WeightOwner:
             initializer = _WithoutValues(initializer, f"{self.name}/{name}", left)
         # An Initializer makes a new array; any other callable may hand out one that somebody else holds.
         as_array = np.asarray if isinstance(initializer, initializers.Initializer) else np.array
-        value: NDArray[np.float32] = as_array(initializer(tuple(shape)), np.float32, order="C")
+        given = initializer(tuple(shape))
+        _check.watch(given)
+        value: NDArray[np.float32] = as_array(given, np.float32, order="C")
+        check_whole(given)
         if value.shape != tuple(shape):
             raise ValueError(
                 f"The initializer of {self.name}/{name} must return an array of shape {tuple(shape)}. "
@@ -271,15 +275,21 @@ class WeightOwner:
         """Copy arrays into the weights; other dtypes are converted to float32.
 
         Raises:
-            ValueError: if their number or a shape differs; no weight has changed then.
+            ValueError, TypeError: if their number or a shape differs, or one is not of numbers; no weight has changed
+                then.
+            OSError: if a file under one was cut short; no weight has changed then.
         """
         own = self._weights_in_order()
         check_weights(self.name, weights, [weight.shape for weight in own])
+        arrays = [numbers_of(given) for given in weights]
+        values = [weight.value for weight in own]
         with writing(own):
             for weight in own:
                 weight.settle()
-            for weight, given in zip(own, weights, strict=True):
-                weight.value[...] = given
+            for position, array in enumerate(arrays):
+                if any(np.may_share_memory(array, value) for value in values):
+                    arrays[position] = array.copy()  # before it is written over
+            copy_all(values, arrays)
         self._initial_weights = None
 
     def _weights_in_order(self) -> list[Weight]:
@@ -315,6 +325,22 @@ def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[
     for array, shape in zip(given, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(f"Layer weight shape {shape} not compatible with provided weight shape {array.shape}")
+
+
+def numbers_of(given: Any) -> NDArray[Any]:
+    """The array itself, where copying it into float32 cannot fail; else what it is in float32.
+
+    Raises:
+        ValueError, TypeError: if it is not of numbers.
+        OSError: if a file under it was cut short.
+    """
+    array = np.asarray(given)
+    if mapping_of(array) is not None:
+        _check.watch(array)
+        copy = np.array(array, np.float32)
+        check_whole(array)
+        return copy
+    return array if array.dtype.kind in "biuf" else np.asarray(array, np.float32)
 
 
 class _WithoutValues(initializers.Initializer):
