@@ -32,12 +32,33 @@ LONG = {
     "embedding_bag_grad, one bag": "embedding_bag_grad(zeros[None], ones[:1], 200, num_threads=threads)",
     "scatter_add": "[scatter_add(wide, few, values, num_threads=threads) for _ in range(1000)]",
     "apply_gradients": "optimizers.SGD().apply_gradients([(long_sums, layer)])",
+    "debts of rows looked up": "indebted(every_row[512 * (turn % 3) :][:512])",
+    "debts of all rows": "indebted.get_weights()",
+    "debts in a step": "adam.apply_gradients([(sums.summed(), indebted)])",
+    "debts in a step that sums": "adam.apply_gradients([(sums, indebted)])",
     "fit": "model.fit(few_ids, targets, epochs=100_000, verbose=0)",
     "predict": "model.predict(np.zeros((1_000_000, 4), np.int64))",
     "set_weights": "[model.set_weights(weights) for _ in range(100_000)]",
 }
 
-INTERRUPT = """
+# A layer whose rows but the first owe 60,000 steps, 20 ms each: under these betas no series pays them.
+INDEBTED = """
+import numpy as np
+from fastembed import *
+every_row = np.arange(1, 2000)
+ones_of_rows = np.ones((1999, 300), np.float32)
+def in_debt(rows, steps):
+    layer, adam = Embedding(rows, 300, weights=[np.ones((rows, 300))]), optimizers.Adam(beta_1=0.9, beta_2=0.8)
+    layer.build(None)
+    for ids in (np.arange(rows), np.array([0])):
+        adam.apply_gradients([(layer.gradient(ids, np.ones((len(ids), 300), np.float32)), layer)])
+    history = layer._guard.debtor._history
+    for _ in range(steps):
+        history.take(history.prepare(history.numbers[2], 0.001, 2))
+    return layer, adam
+"""
+
+INTERRUPT = INDEBTED + """
 import os, signal, sys, threading, time
 import numpy as np
 from fastembed import *
@@ -56,6 +77,9 @@ layer = Embedding.holding(np.ones((200, 4096), np.float32))
 long_sums = None    # on one thread their columns are not shared out: the step makes them
 if sys.argv[3] == "apply_gradients":
     long_sums = kernels.embedding_bag_row_sums(np.zeros((1, 5_000_000), np.uint8), wide[:1], 200, num_threads=1)
+if sys.argv[3].startswith("debts"):
+    indebted, adam = in_debt(2000, 60_000)
+    sums = indebted.gradient(every_row, ones_of_rows, deferred=True)
 def grad_of_long_bag(threads):
     embedding_bag_grad(np.zeros((1, 20_000_000), np.uint8), ones[:1], 200, reduce="sum", num_threads=threads)
 def right():
@@ -88,6 +112,28 @@ def test_interrupt_is_felt_in_every_long_call(name: str) -> None:
     code = INTERRUPT.replace("CALL", LONG[name])
     done = run_python(code, turns, str(30 if SANITIZED else 0.25), name, timeout=280)
     assert_clean(done, f"{turns} True\n")
+
+
+@posix
+def test_interrupted_payment_leaves_each_row_paid_or_not() -> None:
+    code = """
+import signal
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+one, another = in_debt(60, 20_000)[0], in_debt(60, 20_000)[0]
+partly = False
+for pay in (lambda: one(every_row[:50]), one.get_weights):
+    signal.setitimer(signal.ITIMER_REAL, 0.06)
+    try:
+        pay()
+    except KeyboardInterrupt:
+        last = one._guard.debtor._last
+        partly = partly or 1 < np.count_nonzero(last == last.max()) < 60
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(partly, np.array_equal(one.get_weights()[0], another.get_weights()[0]))
+"""
+    assert_clean(run_python(INDEBTED + code), "True True\n")
 
 
 _SAVE = """

@@ -10,6 +10,13 @@
 
 #include "steps.h"
 
+/* The steps that fe_pay_row takes one by one; 1 where it pays at once. */
+FE_INLINE ptrdiff_t fe_steps_to_pay(const fe_step* job, ptrdiff_t from, ptrdiff_t to) {
+    if (job->rule < FE_ADAM || (job->series && from >= job->series_from))
+        return 1;
+    return to - from < job->cutoff ? to - from : job->cutoff;
+}
+
 /* What a row owes for the steps after `from` up to and with `to`. */
 FE_INLINE void fe_pay_row(const fe_step* job, float* p, float* s, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t dim = job->dim;
@@ -44,7 +51,7 @@ FE_INLINE void fe_pay_row(const fe_step* job, float* p, float* s, ptrdiff_t from
             }
         }
     } else if (job->rule >= FE_ADAM) {      /* not FE_ROWWISE, which owes nothing */
-        const ptrdiff_t steps = owed < job->cutoff ? owed : job->cutoff;
+        const ptrdiff_t steps = fe_steps_to_pay(job, from, to);
         for (ptrdiff_t step = 1; step <= steps; ++step)
             fe_update_row(job->rule, p, s, dim, job->zeros, 0, dim, job->numbers + from + step);
         if (steps < owed) {

@@ -199,6 +199,7 @@ cdef extern from "updates.h" nogil:
         float norm_low
         float norm_high
         float norm_rate
+        int (*stopped)() noexcept nogil
     ctypedef struct UpdatesPath "fe_updates_path":
         void (*step_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil
         void (*settle_rows)(const Step* job, ptrdiff_t begin, ptrdiff_t end) noexcept nogil

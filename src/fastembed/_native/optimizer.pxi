@@ -80,6 +80,18 @@ cdef inline const UpdatesPath* _updates() noexcept nogil:
     return &updates_paths[path - &paths[0]]
 
 
+cdef int _stopped() noexcept nogil:
+    return pool_stopped()
+
+
+cdef int _run_steps(Body body, StepJob* job, ptrdiff_t blocks, ptrdiff_t work, int threads) except -1:
+    """`_run`, also stopped between two rows of a block, where paying what they owe takes long."""
+    job.step.stopped = NULL
+    if work >= GIL_BYTES:       # shorter runs have no job of the pool to ask about
+        job.step.stopped = _stopped
+    return _run(body, job, blocks, work, threads)
+
+
 cdef void _step_block(void* context, ptrdiff_t block) noexcept nogil:
     cdef StepJob* job = <StepJob*>context
     cdef ptrdiff_t begin = block * job.claim
@@ -111,6 +123,8 @@ cdef void _sum_and_step_block(void* context, ptrdiff_t block) noexcept nogil:
         if not _sum_groups(job.sums, part, values, part.first, groups.start(known)):
             return
         _updates().step_rows(&step, 0, part.last - part.first)
+        if step.stopped and step.stopped():
+            return
         part.first = part.last
 
 
@@ -313,12 +327,12 @@ def run_updates(list updates not None, list done not None):
     for update in updates:
         job = &update.job
         if job.sums != NULL:
-            _run(
+            _run_steps(
                 _sum_and_step_block, job, <ptrdiff_t>job.sums.groups.claims().size(),
                 _sum_bytes(job.sums, job.sums.groups) + job.sums.groups.count() * _step_bytes(&job.step), update.threads
             )
         elif job.step.dim:
-            _run(
+            _run_steps(
                 _step_block, job, (job.step.count + job.claim - 1) // job.claim,
                 job.step.count * _step_bytes(&job.step), update.threads
             )
@@ -348,7 +362,7 @@ def settle_rows(
         return
     if ids is None:
         job.claim = max(STEP_CLAIM_BYTES // row_bytes, <ptrdiff_t>1)
-        _run(
+        _run_steps(
             _settle_block, &job, (job.step.num_rows + job.claim - 1) // job.claim, job.step.num_rows * row_bytes,
             _threads(None)
         )
@@ -359,7 +373,9 @@ def settle_rows(
     job.load = loader(job.id_size, np.PyArray_ISSIGNED(<np.ndarray>ids))
     job.rule.num_rows = job.step.num_rows
     job.bad = &bad
-    _run(_settle_ids_block, &job, (job.count + IDS_BLOCK - 1) // IDS_BLOCK, job.count * row_bytes, _threads(None))
+    _run_steps(
+        _settle_ids_block, &job, (job.count + IDS_BLOCK - 1) // IDS_BLOCK, job.count * row_bytes, _threads(None)
+    )
     if bad.found():
         from fastembed.ops import _check
         raise _bad_id(&bad, ids, job.step.num_rows, _check.bad_id)

@@ -72,6 +72,7 @@ typedef struct {
     int non_negative;
     int norm;                   /* of each row: FE_NO_NORM, ... */
     float norm_low, norm_high, norm_rate;
+    int (*stopped)(void);       /* whether to leave the rows that are left as they are; or NULL */
 } fe_step;
 
 /* One step of a row's columns begin..end, with its gradient there. */

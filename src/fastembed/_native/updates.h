@@ -30,12 +30,24 @@ FE_INLINE void fe_ask_for_row(const fe_step* job, ptrdiff_t row, ptrdiff_t state
 
 #define FE_ROWS_KNOWN 16
 
+/* Columns times steps of payments between two questions whether to stop. */
+#define FE_ASK_COLUMNS (1 << 18)
+
+/* Whether to stop before the next row, after payments of `paid` columns times steps since it asked last. */
+FE_INLINE int fe_stops(const fe_step* job, ptrdiff_t* paid) {
+    if (*paid < FE_ASK_COLUMNS)
+        return 0;
+    *paid = 0;
+    return job->stopped && job->stopped();
+}
+
 /* The step of the rows begin..end of the job's list; rows behind are asked for, FE_ROWS_KNOWN of them at most. */
 FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_t end) {
     const ptrdiff_t dim = job->dim;
     const ptrdiff_t state_floats = job->rule == FE_ROWWISE ? 1 : job->states * dim;
     const fe_numbers* n = job->numbers + (job->last ? job->now : 0);
     ptrdiff_t next = 0;         /* in grad_rows */
+    ptrdiff_t paid = 0;
     if (job->grad_rows) {
         ptrdiff_t high = job->grad_count;
         while (next < high) {
@@ -46,7 +58,7 @@ FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_
                 high = middle;
         }
     }
-    for (ptrdiff_t k = begin; k < end; ++k) {
+    for (ptrdiff_t k = begin; k < end && !fe_stops(job, &paid); ++k) {
         const ptrdiff_t row = job->rows ? job->rows[k] : k;
         const float* g = job->zeros;
         if (!job->grad_rows)
@@ -64,8 +76,10 @@ FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_
         float* p = job->table + row * dim;
         float* s = job->state + row * state_floats;
         if (job->last) {
-            if (job->owes && job->last[row] && job->last[row] < job->now - 1)
+            if (job->owes && job->last[row] && job->last[row] < job->now - 1) {
+                paid += fe_steps_to_pay(job, job->last[row], job->now - 1) * dim;
                 fe_pay_row(job, p, s, job->last[row], job->now - 1);
+            }
             job->last[row] = job->now;
         }
         fe_step_row(job, p, s, g, n);
@@ -74,10 +88,12 @@ FE_INLINE void fe_step_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_
 
 /* Pays what rows begin..end of the table owe. */
 FE_INLINE void fe_settle_rows_inline(const fe_step* job, ptrdiff_t begin, ptrdiff_t end) {
-    for (ptrdiff_t row = begin; row < end; ++row) {
+    ptrdiff_t paid = 0;
+    for (ptrdiff_t row = begin; row < end && !fe_stops(job, &paid); ++row) {
         const int32_t from = job->last[row];
         if (from == 0 || from >= job->now)
             continue;
+        paid += fe_steps_to_pay(job, from, job->now) * job->dim;
         job->last[row] = job->now;
         fe_pay_row(job, job->table + row * job->dim, job->state + row * job->states * job->dim, from, job->now);
     }
@@ -95,7 +111,8 @@ static inline int fe_take(int32_t* place, int32_t from, int32_t to) {
 
 /* Pays what the listed rows owe. A row that other threads have too is paid by the one that takes it. */
 FE_INLINE void fe_settle_listed_inline(const fe_step* job, const ptrdiff_t* rows, ptrdiff_t count) {
-    for (ptrdiff_t k = 0; k < count; ++k) {
+    ptrdiff_t paid = 0;
+    for (ptrdiff_t k = 0; k < count && !fe_stops(job, &paid); ++k) {
         const ptrdiff_t row = rows[k];
         if (k + 16 < count)
             FE_PREFETCH_WRITE(job->last + rows[k + 16]);
@@ -108,6 +125,7 @@ FE_INLINE void fe_settle_listed_inline(const fe_step* job, const ptrdiff_t* rows
 #endif
         if (from == 0 || from >= job->now || !FE_TAKE(job->last + row, from, job->now))
             continue;
+        paid += fe_steps_to_pay(job, from, job->now) * job->dim;
         fe_pay_row(job, job->table + row * job->dim, job->state + row * job->states * job->dim, from, job->now);
     }
 }
