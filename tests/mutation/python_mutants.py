@@ -273,7 +273,10 @@ PYTHON = [
         ("    if not array.dtype.isnative:", "    if False:"),
         ('    return "" if array.flags.aligned else "that is not aligned"', '    return ""'),
         ("            return row - num_rows if row == padding else row", "            return row"),
-        ("    exact = 2.0 ** (np.finfo(ids.dtype).nmant + 1)", "    exact = np.inf"),
+        (
+            '    exact, limit, holder = 2**bits, f"2**{bits}", ids.dtype',
+            '    exact, limit, holder = np.inf, f"2**{bits}", ids.dtype',
+        ),
     ),
     *of(
         "ops/_bags.py",

@@ -501,6 +501,20 @@ def test_whole_ids_refuses_what_floats_do_not_hold(floats: Any, place: str, bits
     )
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="longdouble holds every int64")
+@pytest.mark.parametrize("value", [2**63, -(2**63), 2**64])
+def test_whole_ids_refuses_what_int64_does_not_hold(value: int) -> None:
+    array = np.array([1, value], np.longdouble)
+    with pytest.raises(ValueError, match="is no id") as error:
+        _check.whole_ids(array)
+    assert str(error.value) == (
+        f"indices[1] = {array[1]} is no id: it is not a whole number, or is past 2**63 - 1, from where int64 does not "
+        "hold every one; pass integer ids."
+    )
+    largest = np.array([2**63 - 1, 1 - 2**63])
+    assert _check.whole_ids(largest.astype(np.longdouble)).tolist() == largest.tolist()
+
+
 def test_whole_ids_takes_every_whole_number_that_floats_hold() -> None:
     for dtype, largest in (("f2", 2**11), ("f4", 2**24), ("f8", 2**53)):
         floats = np.array([[0, -0.0, 1, -1], [largest, -largest, largest - 1, 3]], dtype)

@@ -86,10 +86,14 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
     """Float ids as int64, when every one is a whole number that its dtype holds exactly.
 
     Raises:
-        ValueError: an id is NaN, infinite, has a fraction, or is past the whole numbers its dtype can tell apart.
+        ValueError: an id is NaN, infinite, has a fraction, or is past the whole numbers that its dtype can tell apart,
+            or past int64.
     """
     watch(ids)
-    exact = 2.0 ** (np.finfo(ids.dtype).nmant + 1)
+    bits = np.finfo(ids.dtype).nmant + 1
+    exact, limit, holder = 2**bits, f"2**{bits}", ids.dtype
+    if bits > 63:
+        exact, limit, holder = int(_INT64.max), "2**63 - 1", np.dtype(np.int64)
     # NaN fails every comparison; so `not fine` finds it
     with np.errstate(invalid="ignore"):
         fine = (np.abs(ids) <= exact) & (np.floor(ids) == ids)
@@ -97,10 +101,9 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
     if not fine.all():
         first = np.unravel_index(int(np.argmin(fine)), ids.shape)
         place = _place([int(i) for i in first])
-        limit = f"2**{np.finfo(ids.dtype).nmant + 1}"
         raise ValueError(
             f"{place} = {ids[first]} is no id: it is not a whole number, or is past {limit}, from where "
-            f"{ids.dtype} does not hold every one; pass integer ids."
+            f"{holder} does not hold every one; pass integer ids."
         )
     whole = ids.astype(np.int64)
     kernels.check_whole(ids)
