@@ -17,7 +17,7 @@ from . import constraints, regularizers
 from ._history import LIMIT, Coming, Debt, History
 from ._native import kernels
 from ._native.kernels import RowSums
-from .ops import IndexedSlices, _check, embedding_grad
+from .ops import IndexedSlices, _check
 
 _NO_NORM = (0, 0.0, 0.0, 0.0)
 
@@ -116,7 +116,8 @@ class TableState:
         keeps = self.rule == "sgd" and self._state is None and rows is not None and not is_ours
         values = _lasting(values, tables, keeps)
         if rows is None:
-            values, rows, _ = embedding_grad(indices, values.reshape(len(indices), self._dim), shape[0])
+            values = values.reshape(len(indices), self._dim)
+            values, rows, _ = kernels.embedding_row_sums(indices, values, shape[0], function="").summed()
         frozen = weight.frozen
         if frozen is not None and frozen[rows].any():
             keep = ~frozen[rows]

@@ -183,8 +183,8 @@ def test_apply_gradients_changes_all_or_nothing(name: str) -> None:
     optimizer = optimizers.get(name)
     ones = np.ones((2, 3), np.float32)
     for gradient, kind, text in [
-        (IndexedSlices(ones, np.array([1, 6]), (6, 3)), IndexError, bad_id_text((1,), 6, 6, "embedding_grad")),
-        (IndexedSlices(ones, np.array([-1, 2]), (6, 3)), IndexError, bad_id_text((0,), -1, 6, "embedding_grad")),
+        (IndexedSlices(ones, np.array([1, 6]), (6, 3)), IndexError, bad_id_text((1,), 6, 6, "")),
+        (IndexedSlices(ones, np.array([-1, 2]), (6, 3)), IndexError, bad_id_text((0,), -1, 6, "")),
         (
             np.ones((6, 2), np.float32),
             ValueError,

@@ -55,15 +55,16 @@ def same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
 
 
 def bad_id_text(where: tuple[int, ...], value: int, num_rows: int, function: str = "gather") -> str:
-    """The whole text of the IndexError about this id."""
+    """The whole text of the IndexError about this id; `function` as for `_check.bad_id_at`."""
     place = f"indices[{','.join(map(str, where))}]" if where else "indices"
     padding = "gather_with_mask" if function == "gather" else function
-    takes = "" if "grad" in function else f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
+    takes = "" if not function or "grad" in function else f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
     if num_rows == 0:
         why = "the table has no rows."
     elif value < 0:
-        why = f"negative ids do not count from the end. If it marks padding, name it to {padding} as padding_id"
-        why += f"; {takes}" if takes else "."
+        why = "negative ids do not count from the end."
+        why += f" If it marks padding, name it to {padding} as padding_id" if function else ""
+        why += (f"; {takes}" if takes else ".") if function else ""
     else:
         why = f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1."
         why += f" {takes}" if takes else ""

@@ -282,9 +282,13 @@ def test_scatter_add_is_what_add_at_gives(dim: int, alpha: float) -> None:
 def test_scatter_add_adds_all_or_nothing() -> None:
     table = normal(20, 3)
     before = table.copy()
+    for bad in (20, -1, 2**70):
+        with pytest.raises(IndexError) as error:
+            ops.scatter_add(table, [1, 2, bad], normal(3, 3))
+        assert str(error.value) == bad_id_text((2,), bad, 20, "")
     with pytest.raises(IndexError) as error:
-        ops.scatter_add(table, np.array([1, 2, 20]), normal(3, 3))
-    assert str(error.value) == bad_id_text((2,), 20, 20)
+        ops.scatter_add(table, np.array([1, 2, -1]), normal(3, 3))
+    assert str(error.value) == "indices[2] = -1 is not in [0, 20): negative ids do not count from the end."
     assert same_bits(table, before)
 
 

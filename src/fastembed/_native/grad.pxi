@@ -322,11 +322,13 @@ cdef inline bint _may_overlap(np.ndarray one, np.ndarray other) noexcept:
     return begin < other_begin + np.PyArray_NBYTES(other) and other_begin < begin + np.PyArray_NBYTES(one)
 
 
-def embedding_row_sums(ids, output_grad, num_rows, *, padding_id=None, num_threads=None):
-    """`embedding_grad` with the sums left to whoever takes them: a RowSums."""
+def embedding_row_sums(
+    ids, output_grad, num_rows, *, padding_id=None, num_threads=None, function="embedding_grad"
+):
+    """`embedding_grad` with the sums left to whoever takes them: a RowSums. `function`: see `_check.bad_id_at`."""
     from fastembed.ops import _bags, _check
     cdef RowSums sums = RowSums()
-    cdef object word = _bags.wording(None, "embedding_grad")
+    cdef object word = _bags.wording(None, function)
     sums.threads = _threads(num_threads)
     sums.num_rows = _check.size("num_rows", num_rows)
     if padding_id is not None:
@@ -550,13 +552,16 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
         threads. Other threads must not read or write the table meanwhile. Ctrl-C during a long call leaves the rows
         that were reached added to.
     """
-    from fastembed.ops import _check
+    from fastembed.ops import _bags, _check
     cdef int threads = _threads(num_threads)
     cdef Groups groups
     cdef SumRows job
     table = _check.writable_table(table)
-    if not _exact_ids(ids):
-        ids, _ = _check.ids(ids, len(table), "raise")
+    cdef object word = _bags.wording(None, "")
+    if _exact_ids(ids):
+        ids = ids.view()        # as in embedding_row_sums
+    else:
+        ids, _ = _check.ids(ids, len(table), "raise", None, word)
     cdef np.ndarray grads = _check.grads("values", values, (<object>ids).shape)
     memset(&job, 0, sizeof(job))
     job.dim = np.PyArray_DIMS(grads)[np.PyArray_NDIM(grads) - 1]
@@ -564,7 +569,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
     _check.apart("values", grads, table=table)
     job.alpha = _check.number("alpha", alpha)
     cdef ptrdiff_t rows = np.PyArray_DIMS(<np.ndarray>table)[0]
-    _group(ids, rows, None, &groups, threads, _check.bad_id)
+    _group(ids, rows, None, &groups, threads, word)
     if (
         np.PyArray_NBYTES(grads) != np.PyArray_SIZE(ids) * job.dim * 4
         or np.PyArray_NBYTES(<np.ndarray>table) != rows * job.dim * 4

@@ -104,6 +104,7 @@ def embedding_row_sums(
     *,
     padding_id: int | None = None,
     num_threads: int | None = None,
+    function: str = "embedding_grad",
 ) -> RowSums: ...
 def embedding_bag_row_sums(
     ids: _Ids,

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import initializers
-from .._native.kernels import Guard, check_whole, copy_all
+from .._native.kernels import Guard, check_whole, copy_all, embedding_row_sums
 from .._native.kernels import reading as _reading
 from .._native.kernels import writing as _writing
 from ..io.mapping import mapping_of
-from ..ops import _check, embedding_grad
+from ..ops import _check
 from ..ops._tables import new_table
 from . import _snapshots
 
@@ -127,7 +127,8 @@ class Weight:
                 raise ValueError(f"A mask of rows must have shape {self.shape[:1]}. Received: shape {chosen.shape}.")
             return chosen.copy()
         marks = np.zeros(self.shape[0], bool)
-        marks[embedding_grad(rows, np.zeros((*chosen.shape, 0), np.float32), self.shape[0]).indices] = True
+        none = np.zeros((*chosen.shape, 0), np.float32)
+        marks[embedding_row_sums(rows, none, self.shape[0], function="").indices] = True
         return marks
 
     def __getstate__(self) -> dict[str, Any]:

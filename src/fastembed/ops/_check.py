@@ -245,17 +245,20 @@ def indices(position: int, shape: Sequence[int]) -> list[int]:
 
 
 def bad_id_at(where: Sequence[int], value: int, num_rows: int, function: str = "gather") -> IndexError:
-    """The error for an id outside the table; begins with Keras's words. `function` is the one that could take it."""
+    """The error for an id outside the table; begins with Keras's words.
+
+    `function` is the one that could take it; "": it is the number of a row to change, and none could.
+    """
     padding = "gather_with_mask" if function == "gather" else function
-    # a gradient has no modes
-    takes = "" if function.endswith("_grad") else f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
+    takes = ""
+    if function and not function.endswith("_grad"):  # a gradient has no modes
+        takes = f'{function}\'s mode="clip", "wrap" or "zero" accepts any id.'
     if num_rows == 0:
         why = "the table has no rows."
     elif value < 0:
-        why = (
-            f"negative ids do not count from the end. If it marks padding, name it to {padding} as padding_id"
-            f"{f'; {takes}' if takes else '.'}"
-        )
+        why = "negative ids do not count from the end."
+        if function:
+            why += f" If it marks padding, name it to {padding} as padding_id{f'; {takes}' if takes else '.'}"
     else:
         why = (
             f"the table has {num_rows} rows; it needs (an Embedding's input_dim must be) at least the largest id + 1."
