@@ -329,9 +329,10 @@ def test_scatter_add_refuses_in_words() -> None:
     ("ids", "bad"), [([[1, 3], [2, 9]], 9), ([[1], [2, 9]], 9), ([[1], [2, 2**70]], 2**70), ([[1], [2, -1]], -1)]
 )
 def test_bag_grad_names_the_place_in_the_list(ids: Any, bad: int) -> None:
-    with pytest.raises(IndexError) as raised:
-        ops.embedding_bag_grad(ids, np.ones((2, 2), np.float32), 5)
-    assert str(raised.value) == bad_id_text((1, 1), bad, 5, "embedding_bag_grad")
+    for more in ({}, {"reduce": "max", "table": normal(5, 2)}):
+        with pytest.raises(IndexError) as raised:
+            ops.embedding_bag_grad(ids, np.ones((2, 2), np.float32), 5, **more)
+        assert str(raised.value) == bad_id_text((1, 1), bad, 5, "embedding_bag_grad")
 
 
 @pytest.mark.parametrize("bad", [-1, -(2**70), 5, 2**70])

@@ -462,10 +462,11 @@ def embedding_bag_row_sums(
     cdef ptrdiff_t dim = np.PyArray_DIMS(sums.grads)[np.PyArray_NDIM(sums.grads) - 1]
     cdef object which = None
     if reduce == "max":
-        _check.max_table(table, rows, dim)
+        table = _check.max_table(table, rows, dim)
+    _group(ids, rows, padding_id, &sums.groups, sums.threads, word)     # first, for its errors
+    if reduce == "max":
         places = {} if starts is None else {"offsets": starts, "include_last_offset": True}
         _, which = embedding_bag_max_positions(table, ids, padding_id=padding_id, num_threads=num_threads, **places)
-    _group(ids, rows, padding_id, &sums.groups, sums.threads, word)
     job.dim = dim
     job.alpha = 1
     cdef ptrdiff_t bag_count = 1

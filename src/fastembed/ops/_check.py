@@ -204,12 +204,14 @@ def same_dim(table: NDArray[np.float32], dim: int) -> None:
         raise ValueError(f"`values` must have rows as wide as the table's, {table.shape[1]}. Received: {dim}.")
 
 
-def max_table(given: Any, num_rows: int, dim: int) -> None:
-    """Refuses a missing table, or one of another shape, where a maximum's gradient needs it."""
+def max_table(given: Any, num_rows: int, dim: int) -> NDArray[np.float32]:
+    """As `table`, where a maximum's gradient needs it; also refuses a missing one, or one of another shape."""
     if given is None:
         raise ValueError('reduce="max" needs `table`, which says whose number was the largest. Received: None.')
-    if table(given).shape != (num_rows, dim):
-        raise ValueError(f"`table` must have shape {(num_rows, dim)}, (num_rows, D). Received: {given.shape}.")
+    checked = table(given)
+    if checked.shape != (num_rows, dim):
+        raise ValueError(f"`table` must have shape {(num_rows, dim)}, (num_rows, D). Received: {checked.shape}.")
+    return checked
 
 
 def bad_mode(mode: Any, modes: Sequence[str]) -> Exception:
