@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastembed.ops import _check, gather, gather_with_mask
+from fastembed.ops import _bags, _check, embedding_bag, gather, gather_with_mask
 
 from .helpers import bad_id_text, random_table, same_bits, unaligned
 
@@ -458,27 +458,68 @@ def test_refused_ids_leave_the_table_and_the_next_call_alone() -> None:
     assert same_bits(gather(table, ids, out=out), table[ids])
 
 
+def change(array: Any, attribute: str, value: Any) -> None:
+    with warnings.catch_warnings():  # NumPy 2.5 deprecates it, and still does it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        setattr(array, attribute, value)
+
+
 def test_array_that_changes_its_shape_during_the_call_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # `_check.output` is Python: while it runs, another thread may assign to ids.dtype. Here it does so itself.
     memory = np.full((10, 8, 2), 7, np.float32)
     table = np.zeros((6, 2), np.float32)
     output = _check.output
-    for name, change in (("ids", np.int8), ("table", np.int8), ("table", np.float64)):
+    planned: list[Any] = []
+
+    def and_change(*given: Any, **inputs: Any) -> Any:
+        out = output(*given, **inputs)
+        change(*planned)
+        return out
+
+    monkeypatch.setattr(_check, "output", and_change)
+    for name, dtype in (("ids", np.int8), ("table", np.int8), ("table", np.float64)):
         ids = np.zeros(8, np.int64)
         arrays = {"ids": ids, "table": table.copy()}
-
-        def and_change(*given: Any, array: Any = arrays[name], dtype: Any = change, **inputs: Any) -> Any:
-            out = output(*given, **inputs)
-            with warnings.catch_warnings():  # NumPy 2.5 deprecates it, and still does it
-                warnings.simplefilter("ignore", DeprecationWarning)
-                array.dtype = dtype
-            return out
-
-        monkeypatch.setattr(_check, "output", and_change)
+        planned[:] = arrays[name], "dtype", dtype
         with pytest.raises(ValueError, match="changed") as error:
             gather(arrays["table"], ids, out=memory[5].view(np.recarray))
         assert str(error.value) == "the shape or dtype of an argument was changed during the call."
         assert (memory == 7).all()
+    # the size of the output tells nothing of these
+    value: Any
+    for dim, name, attribute, value in (
+        (4, "table", "shape", (24,)),
+        (1, "table", "shape", ()),
+        (0, "ids", "dtype", complex),
+        (4, "ids", "dtype", complex),
+    ):
+        rows = 1 if value == () else 6
+        for function in (gather, embedding_bag):
+            ids = np.zeros((4, 2), np.int64)
+            arrays = {"ids": ids, "table": np.zeros((rows, dim), np.float32)}
+            planned[:] = arrays[name], attribute, value
+            out = np.zeros((4, 2, dim) if function is gather else (4, dim), np.float32)
+            with pytest.raises(ValueError, match="changed") as error:
+                function(arrays["table"], ids, out=out.view(np.recarray))
+            assert str(error.value) == "the shape or dtype of an argument was changed during the call."
+
+
+def test_array_that_changes_its_shape_while_it_is_checked_is_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as above; these come after the checks of a shape
+    callers: list[Any] = []
+    for name in ("watch", "apart"):
+        monkeypatch.setattr(_check, name, lambda *_, **__: change(callers[-1], "shape", (12,)))
+    checks: list[tuple[Function, Any]] = [
+        (_check.table, np.float32),
+        (lambda array: _check.output("out", array, False, (6, 2), "(B, D)"), np.float32),
+        (lambda array: _check.grads("output_grad", array, (6,)), np.float32),
+        (lambda array: _check.ids(array, 12, "raise")[0], np.int64),
+        (lambda array: _bags._weights(array, (6, 2)), np.float32),
+    ]
+    for check, dtype in checks:
+        callers.append(np.zeros((6, 2), dtype))
+        assert check(callers[-1]).shape == (6, 2)
+        assert callers[-1].shape == (12,)
 
 
 @pytest.mark.parametrize(

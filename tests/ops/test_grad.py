@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastembed import ops
 from fastembed._native import kernels
-from fastembed.ops import _reference
+from fastembed.ops import _check, _reference
 from tests.ops.helpers import DIMS, DTYPES, PATHS, SCALE, bad_id_text, on_path, same_bits
 
 
@@ -265,6 +266,51 @@ def test_bag_grad_refuses_in_words() -> None:
         with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole text is compared)
             ops.embedding_bag_grad([[1]], grads, 3, **arguments)    # type: ignore[arg-type]
         assert str(error.value) == text
+
+
+def test_ids_whose_dtype_changes_during_the_call_are_those_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `_check.grads` is Python: while it runs, another thread may assign to ids.dtype. Here it does so itself.
+    given = np.array([2, 0, 2, 1])
+    grads = normal(4, 3)
+    expected = ops.embedding_grad(given, grads, 3)
+    check = _check.grads
+
+    def and_change(*arguments: Any) -> Any:
+        with warnings.catch_warnings():  # NumPy 2.5 deprecates it, and still does it
+            warnings.simplefilter("ignore", DeprecationWarning)
+            ids.dtype = np.int32  # type: ignore[misc]
+        return check(*arguments)
+
+    monkeypatch.setattr(_check, "grads", and_change)
+    ids = given.copy()
+    assert_same(ops.embedding_grad(ids, grads, 3), (expected.values, expected.indices, (3, 3)))
+    ids = given.copy()
+    table = np.zeros((3, 3), np.float32)
+    ops.scatter_add(table, ids, grads)
+    assert same_bits(table, expected.to_dense())
+
+
+def test_bag_grad_of_a_table_whose_shape_changes_during_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, grads, given = [[0, 1], [2, 3]], normal(2, 4), normal(4, 4)
+    expected = ops.embedding_bag_grad(ids, grads, 4, reduce="max", table=given)
+    check = _check.max_table
+    table = given.copy()
+
+    def and_change(*arguments: Any) -> Any:
+        checked = check(*arguments)
+        with warnings.catch_warnings():  # as above
+            warnings.simplefilter("ignore", DeprecationWarning)
+            table.shape = (8, 2)
+        return checked
+
+    monkeypatch.setattr(_check, "max_table", and_change)
+    assert_same(
+        ops.embedding_bag_grad(ids, grads, 4, reduce="max", table=table), (expected.values, expected.indices, (4, 4))
+    )
+    monkeypatch.setattr(_check, "max_table", lambda table, *_: np.ascontiguousarray(table[:, :2]))
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole text is compared)
+        ops.embedding_bag_grad(ids, grads, 4, reduce="max", table=given)
+    assert str(error.value) == "the shape or dtype of an argument was changed during the call."
 
 
 @pytest.mark.parametrize("dim", DIMS)

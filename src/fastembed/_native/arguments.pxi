@@ -160,6 +160,10 @@ cdef object _bad_id(BadId* bad, np.ndarray ids, ptrdiff_t num_rows, object word)
     return word(bad.position(), value, (<object>ids).shape, num_rows)
 
 
+cdef int _changed() except -1:
+    raise ValueError("the shape or dtype of an argument was changed during the call.")
+
+
 cdef inline int _mode(object mode) except -1:
     """The number of a mode."""
     if mode is RAISE:

@@ -295,6 +295,8 @@ cdef int _bag(
     cdef ptrdiff_t row_bytes, bag, length, target, blocks = 0, held = 0
     cdef bint any_giant = False
     cdef int axis
+    if np.PyArray_NDIM(table) != 2:     # as in _gather: Python code ran after the shapes were compared
+        _changed()
     job.table = <const float*>np.PyArray_DATA(table)
     job.dim = np.PyArray_DIMS(table)[1]
     job.ids = <const char*>np.PyArray_DATA(ids)
@@ -318,13 +320,13 @@ cdef int _bag(
     else:
         job.starts = <const ptrdiff_t*>np.PyArray_DATA(starts)
         job.bags = np.PyArray_SIZE(starts) - 1
-    # as in _gather: Python code ran after the shapes were compared
     if (
-        np.PyArray_NBYTES(out) != job.bags * job.dim * 4
+        job.load == NULL
+        or np.PyArray_NBYTES(out) != job.bags * job.dim * 4
         or (starts is not None and job.starts[job.bags] > total)
         or (weights is not None and np.PyArray_SIZE(weights) != total)
     ):
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
+        _changed()
     if total == 0:
         np.PyArray_FILLWBYTE(out, 0)
         return 0

@@ -66,6 +66,10 @@ cdef int _gather(
     cdef BadId bad
     cdef Gather job
     cdef ptrdiff_t row_bytes, work
+    # Where an argument was not exact, or a guard was waited for, other code ran after some of the checks: another
+    # thread may have assigned a shape or a dtype in the meantime. Nothing can from here on.
+    if np.PyArray_NDIM(table) != 2:
+        _changed()
     job.table = <const float*>np.PyArray_DATA(table)
     job.dim = np.PyArray_DIMS(table)[1]
     job.ids = <const char*>np.PyArray_DATA(ids)
@@ -93,10 +97,10 @@ cdef int _gather(
         job.lines = min((row_bytes + 63) // 64, <ptrdiff_t>24)
     job.claim = max(CLAIM_BYTES // (row_bytes + job.id_size), <ptrdiff_t>1)
     job.bad = &bad
-    # Where an argument was not exact, Python code ran after some of the checks: another thread may have assigned a
-    # shape or a dtype in the meantime. Nothing can from here on.
     if np.PyArray_NBYTES(out) != job.count * row_bytes or (mask is not None and np.PyArray_NBYTES(mask) != job.count):
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
+        _changed()
+    if job.load == NULL:        # rows without columns do not tell how many ids there were
+        _changed()
     work = job.count * (row_bytes + job.id_size)
     _run(_gather_block, &job, (job.count + job.claim - 1) // job.claim, work, threads)
     _whole(table)

@@ -305,7 +305,7 @@ cdef class RowSums:
         cdef size_t k
         # Python code ran since the shapes were compared
         if np.PyArray_NBYTES(self.grads) != self.grad_rows * self.job.dim * 4:
-            raise ValueError("the shape or dtype of an argument was changed during the call.")
+            _changed()
         self.job.grads = <const float*>np.PyArray_DATA(self.grads)
         _share_sums(&self.job, &self.groups, self.threads)
         self.fits_step = self.job.dim > 0 and not (_is_mapped(self.grads) or _is_mapped(self.weights))
@@ -333,7 +333,9 @@ def embedding_row_sums(
     sums.num_rows = _check.size("num_rows", num_rows)
     if padding_id is not None:
         padding_id = _check.integer("padding_id", padding_id)
-    if not _exact_ids(ids):
+    if _exact_ids(ids):
+        ids = ids.view()        # whose shape and dtype nobody else can assign to
+    else:
         ids, padding_id = _check.ids(ids, sums.num_rows, "raise", padding_id, word)
     sums.grads = _check.grads("output_grad", output_grad, (<object>ids).shape)
     _group(ids, sums.num_rows, padding_id, &sums.groups, sums.threads, word)
@@ -408,7 +410,7 @@ cdef int _bag_scales(
     if padding_id is not None:
         _set_padding(&rule, padding_id, ids)
     if begin[count] > total:
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
+        _changed()
     with nogil:
         for bag in range(count):
             kept = 0
@@ -472,6 +474,8 @@ def embedding_bag_row_sums(
     cdef ptrdiff_t bag_count = 1
     for size in shape:
         bag_count *= size
+    if which is not None and np.PyArray_SIZE(which) != bag_count * dim:
+        _changed()
     if starts is None:
         job.length = np.PyArray_DIMS(<np.ndarray>ids)[last_axis]
         starts = np.PyArray_Arange(0, bag_count + 1, 1, np.NPY_INTP) * job.length
@@ -575,7 +579,7 @@ def scatter_add(table, ids, values, alpha=1.0, *, num_threads=None):
         np.PyArray_NBYTES(grads) != np.PyArray_SIZE(ids) * job.dim * 4
         or np.PyArray_NBYTES(<np.ndarray>table) != rows * job.dim * 4
     ):
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
+        _changed()
     job.length = 1
     job.grads = <const float*>np.PyArray_DATA(grads)
     job.out = <float*>np.PyArray_DATA(<np.ndarray>table)

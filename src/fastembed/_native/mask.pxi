@@ -56,7 +56,7 @@ def mask(ids, padding_id=0, *, out=None, num_threads=None):
     job.padding_id = rule.padding_id
     job.out = <uint8_t*>np.PyArray_DATA(marks)
     if np.PyArray_NBYTES(marks) != job.count:       # as in _gather: Python code ran after the shapes were compared
-        raise ValueError("the shape or dtype of an argument was changed during the call.")
+        _changed()
     if not rule.has_padding:
         memset(job.out, 1, <size_t>job.count)
     else:

@@ -197,7 +197,7 @@ def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None
     if isinstance(weights, np.ma.MaskedArray):
         raise TypeError("`weights` must be plain floats of the shape of `ids`. Received: a masked array.")
     try:
-        array = np.asarray(weights)
+        array = np.asarray(weights).view()  # as in `_check.table`
     except ValueError:
         raise ValueError(
             f"`weights` must have the shape of `ids`, {shape}. Received: nested lists of unequal lengths."
@@ -207,7 +207,7 @@ def _weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None
     if array.shape != shape:
         raise ValueError(f"`weights` must have the shape of `ids`, {shape}. Received: {array.shape}.")
     _check.watch(weights)
-    exact = np.ascontiguousarray(array, dtype=np.float32).view(np.ndarray)
+    exact = np.ascontiguousarray(array, dtype=np.float32)
     kernels.check_whole(array)
     return exact
 

@@ -19,15 +19,17 @@ from fastembed._native import kernels
 _INT64 = np.iinfo(np.int64)
 
 
-def table(table: Any) -> NDArray[np.float32]:
+def table(given: Any) -> NDArray[np.float32]:
     """The table as a plain ndarray over the same memory; an error when that takes a conversion."""
     fix = "convert it once, with np.ascontiguousarray(table, dtype=np.float32)"
-    if not isinstance(table, np.ndarray):
-        raise TypeError(f"`table` must be a float32 NumPy array (V, D). Received: {_kind(table)}; {fix}.")
-    if isinstance(table, np.ma.MaskedArray):
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"`table` must be a float32 NumPy array (V, D). Received: {_kind(given)}; {fix}.")
+    if isinstance(given, np.ma.MaskedArray):
         raise TypeError(
             "`table` must be a plain float32 array. Received: a masked array; fill it, with table.filled()."
         )
+    # what is checked must be what is returned: another thread may assign to the shape or dtype of the caller's array
+    table: NDArray[Any] = given.view(np.ndarray)
     if table.dtype.type is not np.float32:
         raise TypeError(f"`table` must be a float32 array (V, D). Received: dtype {table.dtype}; {fix}.")
     if table.ndim != 2:
@@ -39,7 +41,7 @@ def table(table: Any) -> NDArray[np.float32]:
             f"`table` must be C-contiguous, aligned and of native byte order. Received: one {layout}; {fix}."
         )
     watch(table)
-    return table.view(np.ndarray)
+    return table
 
 
 _watched: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
@@ -68,7 +70,7 @@ def ids(
     """
     if isinstance(ids, np.ma.MaskedArray):
         raise TypeError("`ids` must be a plain integer array. Received: a masked array; fill it, with ids.filled(id).")
-    array = ids if isinstance(ids, np.ndarray) else _from_sequence(ids)
+    array = (ids if isinstance(ids, np.ndarray) else _from_sequence(ids)).view(np.ndarray)  # as in `table`
     if array.dtype == object:
         array, padding_id = _from_objects(array, num_rows, mode, padding_id, bad or bad_id)
     if array.dtype.kind not in "iu":
@@ -76,8 +78,8 @@ def ids(
             return np.zeros(array.shape, np.int64), padding_id
         raise TypeError(f"`ids` must be integers. Received: dtype {array.dtype}; {_ids_fix(array.dtype.kind)}.")
     watch(ids)
-    # also strips the subclass; a copy only where the layout asks for one
-    exact = np.require(array, array.dtype.newbyteorder("="), ["C", "A"]).view(np.ndarray)
+    # a copy only where the layout asks for one
+    exact = np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
     kernels.check_whole(array)
     return exact, padding_id
 
@@ -111,15 +113,16 @@ def whole_ids(ids: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def output(
-    name: str, out: Any, is_mask: bool, shape: tuple[int, ...], form: str, **inputs: NDArray[Any] | None
+    name: str, given: Any, is_mask: bool, shape: tuple[int, ...], form: str, **inputs: NDArray[Any] | None
 ) -> NDArray[Any]:
     """A given output as a plain ndarray over the same memory, when it fits and shares none with the inputs.
 
     `form` says in words where the shape comes from.
     """
     dtype = np.dtype(bool if is_mask else np.float32)
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise TypeError(f"`{name}` must be a {dtype} NumPy array of shape {shape}. Received: {_kind(out)}.")
+    if not isinstance(given, np.ndarray) or isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be a {dtype} NumPy array of shape {shape}. Received: {_kind(given)}.")
+    out: NDArray[Any] = given.view(np.ndarray)  # as in `table`
     if out.dtype.type is not dtype.type:
         raise TypeError(f"`{name}` must be a {dtype} array of shape {shape}. Received: dtype {out.dtype}.")
     if out.shape != shape:
@@ -129,7 +132,7 @@ def output(
     if not out.flags.writeable:
         raise ValueError(f"`{name}` must be writable. Received: a read-only array.")
     apart(name, out, **inputs)
-    return out.view(np.ndarray)
+    return out
 
 
 def apart(name: str, out: Any, **inputs: Any) -> None:
@@ -174,14 +177,14 @@ def number(name: str, value: Any) -> float:
 
 def grads(name: str, grads: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Contiguous float32 of a shape and one more axis, D: the array itself where it is such."""
-    array = np.asarray(grads)
+    array = np.asarray(grads).view()  # as in `table`
     if isinstance(grads, np.ma.MaskedArray) or array.dtype.kind not in "iuf":
         received = _kind(grads) if isinstance(grads, np.ma.MaskedArray) else f"dtype {array.dtype}"
         raise TypeError(f"`{name}` must be floats of shape {_and_dim(shape)}. Received: {received}.")
     if array.ndim != len(shape) + 1 or array.shape[:-1] != shape:
         raise ValueError(f"`{name}` must have shape {_and_dim(shape)}. Received: {array.shape}.")
     watch(grads)
-    exact = np.require(array, np.float32, ["C", "A"]).view(np.ndarray)
+    exact = np.require(array, np.float32, ["C", "A"])
     kernels.check_whole(array)
     return exact
 
