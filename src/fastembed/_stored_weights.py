@@ -14,6 +14,7 @@ from ._table_state import TableState
 from .io.hdf5 import Dataset
 from .io.keras_tables import KerasFile, StoredLayer
 from .layers import Layer, Weight
+from .layers.weights import writing
 
 Pair = tuple[Weight, Dataset]
 _NOT_RESTORED = (
@@ -156,9 +157,11 @@ def fill(pairs: Sequence[Pair]) -> None:
 def replace(pairs: Sequence[Pair]) -> None:
     """Read a file's arrays, all of them, then copy them into weights."""
     arrays = [dataset.read(dtype=weight.value.dtype) for weight, dataset in pairs]
-    for (weight, _), array in zip(pairs, arrays, strict=True):
-        weight.settle()
-        weight.value[...] = array
+    with writing([weight for weight, _ in pairs]):
+        for weight, _ in pairs:
+            weight.settle()
+        for (weight, _), array in zip(pairs, arrays, strict=True):
+            weight.value[...] = array
 
 
 # ── optimizers ───────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,27 @@ def test_neither_readers_nor_writers_starve() -> None:
         1.5, set_one, set_other, *[lambda: model.predict(IDS, batch_size=4)] * 3, lambda: model.layers[0](IDS[:1])
     )
     assert min(counts) >= 5, counts
+
+
+def filled(model: Sequential, path: Any, k: float) -> None:
+    """A file of weights that are all one number."""
+    model.set_weights([np.full(weight.shape, k, np.float32) for weight in model.weights])
+    model.save_weights(path)
+
+
+def test_weights_of_a_file_are_one_version(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    paths = [tmp_path / f"{k}.h5" for k in range(1, 5)]
+    for k, path in enumerate(paths, 1):
+        filled(model, path, k)
+    turn = itertools.cycle(paths)
+    at_once(
+        1,
+        lambda: model.load_weights(next(turn)),
+        lambda: one_number(*model.get_weights()),
+        lambda: one_number(model.layers[0](IDS)),
+    )
 
 
 # ── the guards themselves ────────────────────────────────────────────────────────────────────────
