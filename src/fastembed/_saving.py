@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ._stack import Stack
 from .io.atomic import Path, check_path
 from .io.hdf5_writing import Array, Branch, require_h5py, write_archive, write_hdf5
 from .io.keras_archive import CONFIG, METADATA, WEIGHTS
+from .layers.weights import reading
 
 _VERSIONS: dict[str, Any] = {"keras_version": b"2.2.4", "backend": b"tensorflow"}
 _LATER_VERSION = "3.15.1"
@@ -27,8 +29,12 @@ def save_model(
 ) -> None:
     """Write a model to a file; `json_value` gives what JSON has no word for. See `Sequential.save`."""
     name = _name_to_write(model, path, overwrite)
-    if name is None:
-        return
+    if name is not None:
+        with _one_version(model):
+            _write_model(model, name, include_optimizer, json_value)
+
+
+def _write_model(model: Any, name: str, include_optimizer: bool, json_value: Callable[..., Any]) -> None:
     if name.endswith(".keras"):
         config = _later_keras.write_model(model)
         has_optimizer = include_optimizer and model.optimizer is not None
@@ -57,7 +63,14 @@ def save_weights(model: Any, path: Path, overwrite: bool) -> None:
     name = _name_to_write(model, path, overwrite)
     if name is not None:
         later = name.endswith(".weights.h5")
-        write_hdf5(name, _later_weights(model, model.optimizer is not None) if later else _weights(model))
+        with _one_version(model):
+            write_hdf5(name, _later_weights(model, model.optimizer is not None) if later else _weights(model))
+
+
+def _one_version(model: Any) -> AbstractContextManager[None]:
+    """Within, nobody changes weights or the optimizer's state: they are written from where they are, not copied."""
+    states = [] if model.optimizer is None else model.optimizer._states
+    return reading([*model._weights_in_order(), *(state.weight for state in states)])
 
 
 def _name_to_write(model: Any, path: Path, overwrite: bool) -> str | None:
@@ -189,7 +202,7 @@ def _add_compile_config(config: dict[str, Any], model: Any) -> bool:
         warnings.warn(
             f"The model is saved without its optimizer: Keras 3 has no {error}. A file whose name ends in .h5 keeps "
             "it.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return False
     config["compile_config"] = {

@@ -194,7 +194,8 @@ class Sequential(GeneratorTrainer):
         """Write the model to a file: config, weights, how it is compiled and, once trained, the optimizer's state.
 
         Keras 2.2.4 and tf_keras read it, whatever its name; if the name ends in ``.keras``, Keras 3 does. An existing
-        file is replaced when the new one is whole. Needs h5py (the extra ``keras``).
+        file is replaced when the new one is whole. All in it is of one version: other threads that set weights or train
+        wait until it is written. Needs h5py (the extra ``keras``).
 
         Args:
             filepath: of the file.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fastembed import Embedding, IndexedSlices, Sequential, optimizers
 from fastembed._native import kernels
 from fastembed.layers import Dense, Flatten, GlobalAveragePooling1D, Layer
+from fastembed.models import load_model
 from tests.ops.helpers import assert_clean, run_python
 
 from .helpers import at_once, scaled
@@ -204,6 +205,28 @@ def test_weights_of_a_file_are_one_version(tmp_path: Path) -> None:
         lambda: one_number(*model.get_weights()),
         lambda: one_number(model.layers[0](IDS)),
     )
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.weights.h5"])
+def test_saved_weights_are_one_version(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    model.compile(optimizers.SGD(0.5, 0.9), "mse")
+    model.train_on_batch(IDS, np.zeros((40, 3)))
+    states = [[np.full(array.shape, k) for array in model.optimizer.get_weights()] for k in range(1, 5)]
+    turn = itertools.cycle(states)
+    model.set_weights([np.ones(weight.shape, np.float32) for weight in model.weights])
+    model.optimizer.set_weights(states[0])
+
+    def save() -> None:
+        (model.save_weights if ".weights" in name else model.save)(tmp_path / name)
+        other = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+        other.load_weights(tmp_path / name)
+        one_number(*other.get_weights())
+        if ".weights" not in name:
+            one_number(*load_model(tmp_path / name).optimizer.get_weights())
+
+    at_once(1, constant(model), lambda: model.optimizer.set_weights(next(turn)), save)
 
 
 # ── the guards themselves ────────────────────────────────────────────────────────────────────────
