@@ -229,6 +229,46 @@ def test_saved_weights_are_one_version(name: str, tmp_path: Path) -> None:
     at_once(1, constant(model), lambda: model.optimizer.set_weights(next(turn)), save)
 
 
+class Calling(Layer):
+    """Calls a model that is no layer of its own model."""
+
+    def __init__(self, inner: Sequential, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.inner.compute_output_shape(input_shape)
+
+
+def test_what_a_layer_calls_sees_one_version_too() -> None:
+    # of layers with kernels k and 1 / k, as many products of 1 whatever k is
+    inner = Sequential([Dense(2048, use_bias=False, input_shape=(4,)), Dense(1, use_bias=False)])
+    versions = [[np.full((4, 2048), k, np.float32), np.full((2048, 1), 1 / k, np.float32)] for k in (1, 2, 4)]
+    turn = itertools.cycle(versions)
+    inner.set_weights(next(turn))
+    model = Sequential([Calling(inner, input_shape=(4,))])
+    ones = np.ones((64, 4), np.float32)
+
+    def check(outputs: NDArray[np.float32]) -> None:
+        one_number(outputs)
+        assert outputs[0, 0] == 4 * 2048
+
+    at_once(
+        1,
+        lambda: inner.set_weights(next(turn)),
+        lambda: check(model(ones)),
+        lambda: check(model.layers[0](ones)),
+        lambda: check(model.predict(ones, batch_size=64)),
+    )
+    guard = kernels.Guard()
+    with kernels.reading([guard]):
+        assert kernels.holds((guard,))
+        assert not kernels.holds((guard, inner.weights[0].guard))
+
+
 # ── the guards themselves ────────────────────────────────────────────────────────────────────────
 
 

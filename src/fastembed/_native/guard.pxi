@@ -154,6 +154,15 @@ def holds_any():
     return held() != NULL
 
 
+def holds(tuple guards):
+    """Whether this thread is inside such contexts of all these guards."""
+    cdef object guard
+    for guard in guards:
+        if not _holds(<Guard?>guard):
+            return False
+    return True
+
+
 @cython.final
 @cython.internal
 @cython.auto_pickle(False)
@@ -186,6 +195,20 @@ cdef inline Guard _guard(const Hold* hold, Py_ssize_t k):
     if PyTuple_CheckExact(<object>hold.guards):
         return <Guard>PyTuple_GET_ITEM(<object>hold.guards, k)
     return <Guard>hold.guards
+
+
+cdef bint _holds(Guard guard):
+    cdef const Hold* hold = held()
+    cdef Py_ssize_t k
+    # one of this thread's signal handlers may run while it waits to write what it reads: others write until its turn
+    if guard.writing and guard.owner != PyThread_get_thread_ident():
+        return False
+    while hold != NULL:
+        for k in range(_count(hold)):
+            if _guard(hold, k) is guard:
+                return True
+        hold = hold.before
+    return False
 
 
 cdef int _own_reads(Guard guard, const Hold* hold) noexcept:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from .._native.kernels import holds_any
+from .._native.kernels import holds, reading
 from ._configs import in_old_words
 from ._places import INPUT, OUTPUT, Places
 from .input_spec import InputSpec, Shape, as_shape
@@ -166,9 +166,10 @@ class Layer(WeightOwner):
                 self.compute_mask(inputs, mask)  # refuses it
             if "mask" in parameters(type(self).call):
                 kwargs["mask"] = mask
-        if holds_any():  # inside a model's call, which holds all its weights
+        guards = self._own_guards()
+        if holds(guards):  # inside a call of the layer's own model, say
             return self.call(inputs, **kwargs)
-        with self._reading():
+        with reading(guards):
             return self.call(inputs, **kwargs)
 
     def _join(self, input_shape: Shape, mask: Any) -> tuple[Shape, Any]:

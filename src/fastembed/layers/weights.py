@@ -297,13 +297,17 @@ class WeightOwner:
         return self.weights
 
     def _reading(self) -> AbstractContextManager[None]:
-        """`reading` all weights; what they are is looked up only after a change."""
+        """`reading` all weights."""
+        return _reading(self._own_guards())
+
+    def _own_guards(self) -> tuple[Guard, ...]:
+        """The guards of all weights, each once; what they are is looked up only after a change."""
         change, guards = self._guards
         if change != _last_change or not change:
             change = _last_change
             guards = tuple(dict.fromkeys(weight.guard for weight in self._weights_in_order()))
             self._guards = change, guards
-        return _reading(guards)
+        return guards
 
     def __getstate__(self) -> dict[str, Any]:
         return _snapshots.state_of(self, self._weights_in_order())
