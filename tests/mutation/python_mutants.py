@@ -379,7 +379,8 @@ PYTHON = [
         "layers/_snapshots.py",
         VERSIONS,
         ("        return arrays.get(id(value), value)", "        return value"),
-        ("        _of_thread.last = weakref.ref(last)", "        pass"),
+        ("        _of_thread.snapshots = (weakref.ref(snapshot), *_of_thread.snapshots)", "        pass"),
+        ("    snapshot.owners.add(id(owner))", "    pass"),
     ),
     *of(
         "tables.py",

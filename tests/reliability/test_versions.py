@@ -424,6 +424,47 @@ def test_pickles_keep_each_array_once_and_linked() -> None:
     assert len(pickle.dumps(model.layers[0])) < 1.1 * ROWS * DIM * 4
 
 
+def test_pickles_and_copies_are_of_now_whatever_is_left_of_earlier_ones() -> None:
+    model = Sequential([embedding(input_length=50), Flatten(), Dense(3)])
+    set_next = constant(model)
+
+    def check(*parts: Any) -> None:
+        set_next()
+        for part in parts or (model.layers[2], model.layers[2].weights[0], model):
+            now = [weight.value for weight in getattr(part, "weights", [part])]
+            for other in (pickled(part), copy.deepcopy(part)):
+                one_number(*now, *[weight.value for weight in getattr(other, "weights", [other])])
+
+    kept: list[Any] = [model.__getstate__()]
+    check()
+    model.layers[0].lock = threading.Lock()  # type: ignore[attr-defined]
+    for fail in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="pickle") as error:
+            fail(model)
+        kept.append(error)
+    failed = pickle.Pickler(io.BytesIO())
+    with pytest.raises(TypeError, match="pickle"):
+        failed.dump(model)
+    del model.layers[0].lock  # type: ignore[attr-defined]
+    check(model)
+    del failed
+    check()
+    pickler = pickle.Pickler(io.BytesIO())
+    pickler.dump(model)
+    check()
+    assert kept
+    assert pickler
+
+
+def test_pickles_of_a_model_that_holds_a_foreign_one_are_of_one_version() -> None:
+    inner = Sequential([Dense(3, input_shape=(2,))])
+    layers = [Calling(inner, input_shape=(2,)), Dense(500), Dense(500), Dense(500)]
+    model = Sequential(layers)
+    set_next = constant(model)
+    set_next()
+    at_once(1, set_next, lambda: one_number(*pickled(model).get_weights()))
+
+
 # ── signals and forks ────────────────────────────────────────────────────────────────────────────
 
 PRELUDE = """

@@ -3,13 +3,18 @@
 Pickle asks an object for its state and writes the parts later, when other threads may have gone on. So the first object
 asked copies the arrays of all its weights at once, and they take their copies from there. A weight is pickled once,
 whoever names it; a layer's own names for the arrays of its weights are pickled as references to the weights.
+
+Those copies are for that one pickle, but who keeps its parts, a pickler or an error's traceback say, keeps them too:
+an object that took its state from them takes it anew the next time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +22,13 @@ from numpy.typing import NDArray
 
 from .._native.kernels import reading
 
-_of_thread = threading.local()  # .last: a reference to the last `_Snapshot` of this thread
+
+class _OfThread(threading.local):
+    snapshots: tuple[weakref.ref[_Snapshot], ...] = ()  # of what is being pickled or copied, the last one first
+    asked = 0  # how many owners are being asked what to pickle of them
+
+
+_of_thread = _OfThread()
 _DEPTH = 8  # of lists, tuples and dicts in an owner's attributes that are looked through for arrays of weights
 
 
@@ -30,6 +41,10 @@ class _Snapshot:
             for weight in weights:
                 weight.settle()
             self.values: dict[int, NDArray[np.float32]] = {id(weight): weight.value.copy() for weight in weights}
+        self.owners: set[int] = set()  # who took their state
+
+    def serves(self, owner: Any, weights: Sequence[Any]) -> bool:
+        return id(owner) not in self.owners and all(id(weight) in self.weights for weight in weights)
 
     def __reduce__(self) -> Any:
         return type(None), ()
@@ -42,16 +57,42 @@ class _ArrayOf:
         self.weight = weight
 
 
-def _last() -> _Snapshot | None:
-    reference = getattr(_of_thread, "last", None)
-    return None if reference is None else reference()
+def _alive() -> list[_Snapshot]:
+    alive = [(reference, reference()) for reference in _of_thread.snapshots]
+    _of_thread.snapshots = tuple(reference for reference, snapshot in alive if snapshot is not None)
+    return [snapshot for _, snapshot in alive if snapshot is not None]
 
 
 def value_of(weight: Any) -> NDArray[np.float32]:
     """A copy of a weight's array: of the version that whoever is being pickled around it has noted, else of now."""
-    last = _last()
-    value = None if last is None else last.values.pop(id(weight), None)
-    return _Snapshot([weight]).values[id(weight)] if value is None else value
+    for snapshot in _alive():
+        value = snapshot.values.pop(id(weight), None)
+        if value is not None:
+            return value
+    return _Snapshot([weight]).values[id(weight)]
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """Within, `pickle` or `copy` asks for a state; whoever else asks gets weights that are copied when pickled."""
+    _of_thread.asked += 1
+    try:
+        yield
+    finally:
+        _of_thread.asked -= 1
+
+
+def deep_copy(owner: Any, memo: dict[int, Any]) -> Any:
+    """`copy.deepcopy` of an owner of weights, after which nobody takes anything from its snapshot."""
+    before = _of_thread.snapshots
+    try:
+        make, arguments, *rest = owner.__reduce_ex__(4)
+        new = memo[id(owner)] = make(*copy.deepcopy(arguments, memo))
+        if rest and rest[0] is not None:
+            new.__setstate__(copy.deepcopy(rest[0], memo))
+        return new
+    finally:
+        _of_thread.snapshots = before
 
 
 def state_of(owner: Any, weights: Sequence[Any]) -> dict[str, Any]:
@@ -60,10 +101,13 @@ def state_of(owner: Any, weights: Sequence[Any]) -> dict[str, Any]:
     state = {
         name: _replaced(value, arrays, _DEPTH) for name, value in owner.__dict__.items() if name != "_guards"
     }
-    last = _last()
-    if weights and (last is None or any(id(weight) not in last.weights for weight in weights)):
-        state["_snapshot"] = last = _Snapshot(weights)
-        _of_thread.last = weakref.ref(last)
+    if not weights or not _of_thread.asked:
+        return state
+    snapshot = next((one for one in _alive() if one.serves(owner, weights)), None)
+    if snapshot is None:
+        state["_snapshot"] = snapshot = _Snapshot(weights)
+        _of_thread.snapshots = (weakref.ref(snapshot), *_of_thread.snapshots)
+    snapshot.owners.add(id(owner))
     return state
 
 

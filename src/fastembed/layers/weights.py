@@ -312,6 +312,13 @@ class WeightOwner:
     def __getstate__(self) -> dict[str, Any]:
         return _snapshots.state_of(self, self._weights_in_order())
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        with _snapshots.asking():
+            return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return _snapshots.deep_copy(self, memo)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_snapshots.restored(state))
 
