@@ -9,7 +9,7 @@ from typing import Any
 from . import _fused, regularizers
 from .layers import Embedding, InputLayer, Layer, Step, Weight
 from .layers.input_spec import Shape
-from .layers.layer import parameters
+from .layers.layer import building, parameters
 from .layers.weights import note_change
 
 # A layer's output shape, and a mask of that shape or None
@@ -75,9 +75,10 @@ class Stack(Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Build all layers for inputs of a shape, batch axis included; nothing happens if that is known already."""
-        if input_shape is not None and self._input is None and self._layers:
-            self._begin(InputLayer(batch_input_shape=input_shape, name=f"{self.name}_input"), self._layers)
-            self._build_input_shape = input_shape
+        with building():
+            if input_shape is not None and self._input is None and self._layers:
+                self._begin(InputLayer(batch_input_shape=input_shape, name=f"{self.name}_input"), self._layers)
+                self._build_input_shape = input_shape
 
     @property
     def layers(self) -> list[Layer]:

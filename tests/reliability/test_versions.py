@@ -465,6 +465,82 @@ def test_pickles_of_a_model_that_holds_a_foreign_one_are_of_one_version() -> Non
     at_once(1, set_next, lambda: one_number(*pickled(model).get_weights()))
 
 
+# ── first calls ──────────────────────────────────────────────────────────────────────────────────
+
+
+def slow(shape: Any, dtype: Any = None) -> NDArray[np.float32]:
+    """An initializer that lets other threads run, with other values each time."""
+    time.sleep(0.05)
+    return np.random.default_rng().random(shape, np.float32)
+
+
+class EarlyBuilt(Layer):
+    """Says that it is built before it has all its weights."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.one = self.add_weight("one", (3,), initializer=slow)
+        self.other = self.add_weight("other", (3,), initializer=slow)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.one + self.other
+
+
+@pytest.mark.parametrize("name", ["embedding", "built", "given", "dense", "early", "model", "predict"])
+def test_first_calls_of_several_threads_build_a_layer_once(name: str) -> None:
+    inputs: Any = np.ones((2, 3), np.int64 if name in ("embedding", "built", "given") else np.float32)
+    layer: Any
+    if name == "given":
+        layer = Embedding(4, 3, weights=[np.ones((4, 3), np.float32)], embeddings_initializer=slow)
+    elif name in ("embedding", "built"):
+        layer = Embedding(4, 3, embeddings_initializer=slow)
+    elif name == "early":
+        layer = EarlyBuilt()
+    elif name == "dense":
+        layer = Dense(3, kernel_initializer=slow, weights=[np.ones((3, 3), np.float32), np.ones(3, np.float32)])
+    else:
+        layer = Sequential([Dense(3, kernel_initializer=slow), EarlyBuilt()])
+    ready = threading.Barrier(4)
+    results: list[Any] = []
+
+    def call() -> None:
+        ready.wait(20)
+        if name == "built":
+            layer.build(None)
+        results.append(layer.predict(inputs) if name == "predict" else layer(inputs))
+
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(results) == 4
+    assert len(layer.weights) == {"dense": 2, "early": 2, "model": 4, "predict": 4}.get(name, 1)
+    for result in results:
+        np.testing.assert_array_equal(result, layer(inputs))
+
+
+@posix
+def test_forked_child_builds_while_a_thread_of_its_parent_does() -> None:
+    code = """
+inside = threading.Event()
+def slow(shape, dtype=None):
+    inside.set()
+    time.sleep(1)
+    return np.ones(shape)
+thread = threading.Thread(target=Embedding(4, 3, embeddings_initializer=slow).build, args=(None,))
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(Embedding(4, 3)([1]).shape != (1, 3))
+print(os.waitpid(child, 0)[1])
+thread.join()
+"""
+    assert_clean(run_python(PRELUDE + code, options=("-W", "ignore::DeprecationWarning")), "0\n")
+
+
 # ── signals and forks ────────────────────────────────────────────────────────────────────────────
 
 PRELUDE = """

@@ -18,7 +18,7 @@ from ..ops._tables import new_table
 from ._legacy import legacy_embedding_arguments
 from ._pretrained import pretrained_table
 from .input_spec import Shape, as_shape
-from .layer import Layer
+from .layer import Layer, building
 from .step import Step
 from .weights import Weight, check_weights, draw_seed
 
@@ -135,8 +135,11 @@ class Embedding(Layer):
         Raises:
             ValueError: if ``weights=`` does not fit, or ``dtype=`` is not float32.
         """
-        if self.built:
-            return
+        with building():
+            if not self.built:
+                self._build()
+
+    def _build(self) -> None:
         shape = (self.input_dim, self.output_dim)
         initializer = self.embeddings_initializer
         if self._initial_weights is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +23,22 @@ from .weights import WeightOwner
 _ALLOWED_KWARGS = frozenset(
     ["input_shape", "batch_input_shape", "batch_size", "dtype", "name", "trainable", "weights", "input_dtype"]
 )
+
+_building = threading.RLock()
+
+
+def building() -> Any:
+    """The lock of whoever builds layers: one thread at a time, or each would make weights of its own."""
+    return _building
+
+
+def _renew_lock() -> None:
+    global _building
+    _building = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Layer(WeightOwner):
@@ -53,6 +71,8 @@ class Layer(WeightOwner):
     Raises:
         TypeError: if another keyword is given; its arguments are Keras's text and the first such keyword.
     """
+
+    _is_being_built = False  # also where `build` says early that it is over
 
     def __init__(self, **kwargs: Any) -> None:
         for keyword in kwargs:
@@ -157,7 +177,7 @@ class Layer(WeightOwner):
         if not isinstance(inputs, np.ndarray):
             inputs = np.asarray(inputs)
         self._check_input(inputs.shape)
-        if not self.built or self._initial_weights is not None:
+        if not self.built or self._initial_weights is not None or self._is_being_built:
             self._get_ready(inputs.shape)
         if not self._places.called:
             self._places.note_call(inputs.shape, self.compute_output_shape(inputs.shape))
@@ -197,11 +217,16 @@ class Layer(WeightOwner):
         specs[0].check(shape, self.name)
 
     def _get_ready(self, input_shape: Shape) -> None:
-        if not self.built:
-            self.build(input_shape)
-            self.built = True
-        if self._initial_weights is not None:
-            self.set_weights(self._initial_weights)
+        with building():
+            if not self.built:
+                self._is_being_built = True
+                try:
+                    self.build(input_shape)
+                finally:
+                    self.__dict__.pop("_is_being_built", None)
+                self.built = True
+            if self._initial_weights is not None:
+                self.set_weights(self._initial_weights)
 
     # ── shapes ───────────────────────────────────────────────────────────────────────────────────
 
