@@ -436,5 +436,7 @@ C = [
         VERSIONS,
         ("                ids = np.PyArray_NewCopy(<np.ndarray>ids, np.NPY_CORDER)", "                pass"),
         ("        if guard.claimed and not nested:\n            return False", "        pass"),
+        ("        if turn.away:\n            turn.passed = True\n        elif", "        if"),
+        ("        if not _holds(<Guard?>guard):", "        if held() == NULL:"),
     ),
 ]

@@ -603,6 +603,70 @@ print(all(seen), right(), kernels.holds_any())
     assert_clean(run_python(PRELUDE + code), "True True False\n")
 
 
+WAITING = """
+def hold(kind, seconds):
+    inside = threading.Event()
+    def work():
+        with kind([layer._guard]):
+            inside.set()
+            time.sleep(seconds)
+            order.append("held")
+    threading.Thread(target=work, daemon=True).start()
+    inside.wait()
+def at(seconds, work):
+    signal.signal(signal.SIGALRM, lambda number, frame: (work(), order.append("handled")))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+order = []
+def two(): layer.set_weights([np.full((200_000, 16), 2, np.float32)])
+"""
+
+
+@posix
+def test_signal_handler_may_use_what_its_thread_waits_for() -> None:
+    code = """
+for work in (two, right, lambda: at(0.1, two) or time.sleep(0.3)):
+    hold(kernels.writing, 0.4); at(0.1, work); print(right())
+hold(kernels.writing, 0.4); at(0.1, two); two()
+hold(kernels.reading, 0.4); at(0.1, two); two()
+print(order.count("handled"), right(), kernels.holds_any())
+with kernels.writing([layer._guard]): print("free")
+"""
+    assert_clean(run_python(PRELUDE + WAITING + code, timeout=60), "True\nTrue\nTrue\n6 True False\nfree\n")
+
+
+@posix
+def test_signal_handler_waits_for_readers_while_its_thread_waits_to_write_what_it_reads() -> None:
+    code = """
+with kernels.reading([layer._guard]):
+    hold(kernels.reading, 0.4); at(0.1, two)
+    with kernels.writing([layer._guard]): order.append("written")
+print(order, right(), kernels.holds_any())
+with kernels.writing([layer._guard]): print("free")
+"""
+    expected = "['held', 'handled', 'written'] True False\nfree\n"
+    assert_clean(run_python(PRELUDE + WAITING + code, timeout=60), expected)
+
+
+@posix
+def test_fork_in_a_signal_handler_while_its_thread_waits() -> None:
+    code = """
+child = None
+def fork():
+    global child
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(30)
+hold(kernels.writing, 0.4); at(0.1, fork)
+seen = right()
+with kernels.writing([layer._guard]): pass
+if child == 0: os._exit(not seen or kernels.holds_any())
+print(os.waitpid(child, 0)[1], seen)
+"""
+    done = run_python(PRELUDE + WAITING + code, options=("-W", "ignore::DeprecationWarning"), timeout=60)
+    assert_clean(done, "0 True\n")
+
+
 @posix
 def test_forked_child_of_a_busy_process_has_one_version_and_free_guards() -> None:
     code = """

@@ -172,6 +172,8 @@ cdef class _Turn:
     cdef unsigned long thread
     cdef bint nested            # holds something already: goes before those who do not, lest they wait for each other
     cdef bint taken
+    cdef bint away              # while its thread runs signal handlers: others go before it
+    cdef bint passed            # whether turns were handed out meanwhile
     cdef PyThread_type_lock lock
 
     def __cinit__(self):
@@ -299,7 +301,9 @@ cdef int _enter(Hold* hold, int tries) except -1:
         while not turn.taken:
             with nogil:
                 PyThread_acquire_lock_timed(turn.lock, WAIT_MICROSECONDS, 1)
-            check_signals()
+            if turn.taken:
+                break
+            _run_handlers(turn)
             tries -= 1
             if tries == 0:
                 break
@@ -315,6 +319,22 @@ cdef int _enter(Hold* hold, int tries) except -1:
     else:
         _give_up(turn)
     return turn.taken
+
+
+cdef int _run_handlers(_Turn turn) except -1:
+    """Lets signal handlers run. The turn keeps its place, but does not come: a handler that wants the same would wait
+    for ever for what its own thread has."""
+    turn.away = True
+    _lend(turn.hold, 1)
+    try:
+        check_signals()
+    finally:
+        _lend(turn.hold, -1)
+        turn.away = False
+        if turn.passed:
+            turn.passed = False
+            _hand_out()
+    return 0
 
 
 cdef int _give_up(_Turn turn) except -1:
@@ -363,7 +383,9 @@ cdef int _hand_out() except -1:
     cdef Py_ssize_t k
     cdef Py_ssize_t place = 0
     for turn in waiting:
-        if _free(turn.hold, turn.thread, turn.nested):
+        if turn.away:
+            turn.passed = True
+        elif _free(turn.hold, turn.thread, turn.nested):
             _take(turn.hold, turn.thread)
             turn.taken = True
         else:
@@ -409,10 +431,17 @@ def _after_fork_in_child():
     cdef Guard guard
     cdef const Hold* hold
     cdef Py_ssize_t k
+    cdef _Turn turn
     cdef unsigned long thread = PyThread_get_thread_ident()
-    waiting.clear()
+    # this thread may have forked in a signal handler, while it waits
+    waiting[:] = [one for one in waiting if (<_Turn>one).thread == thread]
     for guard in list(live_guards):
         guard.queued = 0
+    for turn in waiting:
+        turn.passed = True
+        for k in range(_count(turn.hold)):
+            guard = _guard(turn.hold, k)
+            guard.queued += 1
     _after_fork_in_parent()
     forking.clear()
     for guard in list(live_guards):
