@@ -439,4 +439,9 @@ C = [
         ("        if turn.away:\n            turn.passed = True\n        elif", "        if"),
         ("        if not _holds(<Guard?>guard):", "        if held() == NULL:"),
     ),
+    *of(
+        "_native/settings.pxi",
+        "tests/ops/test_threads.py",
+        ("        fe_local_threads = fe_threads_before.back()", "        fe_local_threads = 0"),
+    ),
 ]

@@ -294,7 +294,6 @@ PYTHON = [
     *of(
         "ops/_threads.py",
         THREADS,
-        ("        kernels.set_local_threads(self._local.before.pop())", "        kernels.set_local_threads(0)"),
         (
             "    return max(1, min(cpus, kernels.max_threads(), math.ceil(quota) if quota else cpus))",
             "    return max(1, min(cpus, kernels.max_threads()))",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import warnings
 from pathlib import Path
@@ -86,6 +87,33 @@ def test_num_threads_contexts_nest() -> None:
             raise KeyError
         assert get_num_threads() == 3
     assert get_num_threads() == 4
+
+
+def test_num_threads_context_that_was_not_entered_is_not_left() -> None:
+    with pytest.raises(RuntimeError) as error:
+        num_threads(3).__exit__(None, None, None)
+    assert str(error.value) == "a `num_threads` context is left that this thread has not entered."
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="setitimer")
+def test_signal_handler_that_raises_leaves_no_setting_behind() -> None:
+    code = """
+import signal, fastembed
+class Stop(Exception): pass
+def stop(number, frame): raise Stop
+signal.signal(signal.SIGALRM, stop)
+fastembed.set_num_threads(2)
+left = 0
+for turn in range(500):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-4 + turn * 1e-6)
+        while True:
+            with fastembed.num_threads(1): pass
+    except Stop: pass
+    left += fastembed.get_num_threads() != 2
+print(left)
+"""
+    assert_clean(run_python(code), "0\n")
 
 
 def test_num_threads_context_is_of_its_thread_alone() -> None:

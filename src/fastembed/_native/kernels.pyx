@@ -227,12 +227,15 @@ cdef extern from *:
     #define FE_COMPILER "unknown"
     #endif
     #define FE_CYTHON_VERSION CYTHON_ABI
+    #include <vector>
     static thread_local int fe_local_threads = 0;   // of `with num_threads(n)`; 0: none
+    static thread_local std::vector<int> fe_threads_before;     // of those around it
     """
     const ptrdiff_t PTRDIFF_MAX
     const char* FE_COMPILER
     const char* CYTHON_VERSION "FE_CYTHON_VERSION"
     int fe_local_threads
+    vector[int] fe_threads_before
 
 
 # Work under this many bytes stays in the calling thread, and keeps the GIL: releasing and taking it costs 0.1 us.

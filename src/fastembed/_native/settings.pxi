@@ -15,6 +15,30 @@ def set_local_threads(int threads):
     return before
 
 
+@cython.auto_pickle(False)
+cdef class LocalThreads:
+    """A context in which this thread's calls that name none have so many threads.
+
+    In C, as no signal handler runs between the setting and what undoes it.
+    """
+    cdef int threads
+
+    def __init__(self, int threads):
+        self.threads = threads
+
+    def __enter__(self):
+        global fe_local_threads
+        fe_threads_before.push_back(fe_local_threads)
+        fe_local_threads = self.threads
+
+    def __exit__(self, kind, value, trace):
+        global fe_local_threads
+        if fe_threads_before.empty():
+            raise RuntimeError("a `num_threads` context is left that this thread has not entered.")
+        fe_local_threads = fe_threads_before.back()
+        fe_threads_before.pop_back()
+
+
 def current_threads():
     """Threads of a call from this thread that names none."""
     return fe_local_threads or default_threads

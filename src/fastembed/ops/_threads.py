@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import warnings
 from pathlib import Path
-from types import TracebackType
 
 from fastembed._native import kernels
 from fastembed.ops import _check
@@ -45,7 +43,7 @@ def get_num_threads() -> int:
     return int(kernels.current_threads())
 
 
-class num_threads:
+class num_threads(kernels.LocalThreads):
     """A context in which this thread's calls use at most `n` threads: `with fastembed.num_threads(1): ...`.
 
     Other threads keep their setting. Contexts nest; a call's own `num_threads` argument goes before them. A context is
@@ -59,17 +57,7 @@ class num_threads:
     """
 
     def __init__(self, n: int) -> None:
-        self._number = checked(n)
-        self._local = threading.local()  # one object may serve several threads at once
-
-    def __enter__(self) -> None:
-        before = self._local.__dict__.setdefault("before", [])
-        before.append(kernels.set_local_threads(self._number))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        kernels.set_local_threads(self._local.before.pop())
+        super().__init__(checked(n))
 
 
 def checked(num_threads: int) -> int:
