@@ -520,6 +520,36 @@ def test_first_calls_of_several_threads_build_a_layer_once(name: str) -> None:
         np.testing.assert_array_equal(result, layer(inputs))
 
 
+def test_who_builds_reads_before_writers_that_wait_for_one_who_waits_to_build() -> None:
+    guard = kernels.Guard()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def read(shape: Any, dtype: Any = None) -> NDArray[np.float32]:
+        begun.set()
+        go_on.wait(20)
+        with kernels.reading([guard]):
+            return np.ones(shape, np.float32)
+
+    def read_and_build() -> None:
+        begun.wait(20)
+        with kernels.reading([guard]):
+            threads[2].start()
+            time.sleep(0.2)
+            go_on.set()
+            Embedding(4, 3)([1])
+
+    threads = [
+        threading.Thread(target=lambda: Embedding(4, 3, embeddings_initializer=read)([1]), daemon=True),
+        threading.Thread(target=read_and_build, daemon=True),
+        threading.Thread(target=lambda: entered(kernels.writing([guard])), daemon=True),
+    ]
+    for thread in threads[:2]:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "it hangs"
+
+
 @posix
 def test_forked_child_builds_while_a_thread_of_its_parent_does() -> None:
     code = """

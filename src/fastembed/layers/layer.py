@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,14 @@ _ALLOWED_KWARGS = frozenset(
 _building = threading.RLock()
 
 
-def building() -> Any:
-    """The lock of whoever builds layers: one thread at a time, or each would make weights of its own."""
-    return _building
+@contextlib.contextmanager
+def building() -> Iterator[None]:
+    """Within, no other thread builds layers: each would make weights of its own.
+
+    What a layer reads to be built it reads before writers that wait: they may wait for one who waits for this.
+    """
+    with _building, reading(()):
+        yield
 
 
 def _renew_lock() -> None:
