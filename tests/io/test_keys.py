@@ -6,7 +6,7 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -233,16 +233,27 @@ def test_python_siphash_gives_the_example_of_the_paper() -> None:
 
 def test_packed_keys_take_another_seed_for_keys_that_collide(monkeypatch: pytest.MonkeyPatch) -> None:
     build = native.build_index
-    asked = []
+    asked: list[int] = []
+    most = 2
 
-    def colliding(blob: Any, offsets: Any, index: Any, seed: int, strict: bool) -> tuple[int, Any]:
-        asked.append((seed, strict))
-        return (1, np.empty(0, np.int64)) if seed < 2 else build(blob, offsets, index, seed, strict)
+    def colliding(blob: Any, offsets: Any, index: Any, seed: int) -> tuple[int, Any]:
+        asked.append(seed)
+        return (1, np.empty(0, np.int64)) if len(asked) <= most else build(blob, offsets, index, seed)
 
     monkeypatch.setattr(native, "build_index", colliding)
-    keys = PackedKeys.from_strings(["a", "b", "c"])
-    assert (keys.find("c"), keys.seed) == (2, 2)
-    assert asked == [(0, True), (1, True), (2, True)]
+    for _ in range(2):  # the same for the same keys
+        asked.clear()
+        keys = PackedKeys.from_strings(["a", "b", "c"])
+        assert (keys.find("c"), keys.seed) == (2, 903196720092040520)
+        assert asked == [0, 8250654583102213135, keys.seed]
+    # and others for others: nobody can choose keys for them
+    asked.clear()
+    most = 4
+    with pytest.raises(FormatError) as caught:
+        PackedKeys.from_strings(["a", "b", "d"]).find("c")
+    assert str(caught.value) == "keys: the hash index and the offsets of the keys do not fit each other."
+    assert len({keys.seed, *asked}) == 5
+    assert min(asked[1:]) > 2**32
 
 
 def test_build_index_stops_at_a_long_chain() -> None:
@@ -252,9 +263,9 @@ def test_build_index_stops_at_a_long_chain() -> None:
     offsets = np.cumsum([0, *map(len, words)])
     blob = np.frombuffer(b"".join(words), np.uint8)
     index = np.zeros(4096, np.uint64)
-    taken, _ = native.build_index(blob, offsets, index, 0, True)
+    taken, _ = native.build_index(blob, offsets, index, 0)
     assert 1000 <= taken <= 1064
-    assert native.build_index(blob, offsets, np.zeros(4096, np.uint64), 0, False)[0] == 1100
+    assert native.build_index(blob, offsets, np.zeros(4096, np.uint64), 1)[0] == 1100
 
 
 def words_from(slots: Sequence[int]) -> tuple[Any, Any]:
@@ -273,55 +284,74 @@ def test_build_index_refuses_a_long_run_of_keys_in_their_own_slots(run: int, tak
     # a key that is missing would need as many steps, from the end of the slots to their beginning
     blob, offsets = words_from([(3500 + k) % 4096 for k in range(run)])
     index = np.zeros(4096, np.uint64)
-    assert native.build_index(blob, offsets, index, 0, True)[0] == taken
-    assert native.build_index(blob, offsets, np.zeros(4096, np.uint64), 0, False)[0] == run
+    assert native.build_index(blob, offsets, index, 0)[0] == taken
     keys = PackedKeys(blob, offsets, index, 0)
     if taken == run:
         assert keys.find_many(str(k) for k in range(100_000, 110_000)).tolist() == [-1] * 10_000
-    assert PackedKeys(blob, offsets).find_many(keys).tolist() == list(range(run))
+    made = PackedKeys(blob, offsets)
+    assert made.find_many(keys).tolist() == list(range(run))
+    assert (made.seed == 0) == (taken == run)
 
 
-def full_index(seed: int, slots: int) -> PackedKeys:
-    """One key, and an index of a file whose slots all look taken but for the first."""
-    index = np.full(slots, 0x12345678 << 32 | 1, np.uint64)
+def full_index() -> PackedKeys:
+    """One key, and an index of a file whose 4096 slots all look taken but for the first."""
+    index = np.full(4096, 0x12345678 << 32 | 1, np.uint64)
     index[0] = 0
-    return PackedKeys(np.frombuffer(b"a", np.uint8), np.array([0, 1]), index, seed)
+    return PackedKeys(np.frombuffer(b"a", np.uint8), np.array([0, 1]), index)
 
 
 def test_packed_keys_refuse_index_with_a_chain_that_no_seed_makes() -> None:
     word = next(word for word in map(str, itertools.count()) if native.siphash(word.encode(), 0) & 4095 == 3000)
-    keys = full_index(0, 4096)
+    keys = full_index()
     for find in (keys.find, lambda word: keys.find_many([word])):
         with pytest.raises(FormatError) as caught:
             find(word)
         assert str(caught.value) == "keys: the hash index and the offsets of the keys do not fit each other."
     word = next(word for word in map(str, itertools.count()) if native.siphash(word.encode(), 0) & 4095 == 3100)
     assert keys.find(word) == -1
-    # the last seed takes the keys that all others refused
-    keys = full_index(7, 4096)
-    assert keys.find_many(map(str, range(1000))).tolist() == [-1] * 1000
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
-def test_find_many_is_interrupted_at_once() -> None:
-    class Stopped(Exception):
-        pass
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float], Any]]:
+    """Sets a time after which a signal handler raises Stopped."""
 
     def stop(*arguments: Any) -> None:
         raise Stopped
 
-    keys = full_index(7, 2**17)
-    words = PackedKeys.from_strings(map(str, range(100_000)))  # whose search takes 5 s
     before = signal.signal(signal.SIGALRM, stop)
-    try:
-        started = time.monotonic()
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(Stopped):
-            keys.find_many(words)
-        assert time.monotonic() - started < 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
+def test_find_many_is_interrupted_at_once(alarm: Callable[[float], Any]) -> None:
+    # each word, of no bytes, takes 999 steps
+    index = np.zeros(4096, np.uint64)
+    index[(native.siphash(b"", 0) + np.arange(998, dtype=np.uint64)) % np.uint64(4096)] = 0x12345678 << 32 | 1
+    keys = PackedKeys(np.frombuffer(b"a", np.uint8), np.array([0, 1]), index)
+    words = PackedKeys(np.empty(0, np.uint8), np.zeros(10_000_001, np.int64))  # whose search takes 5 s
+    assert keys.find("") == -1
+    started = time.monotonic()
+    alarm(0.1)
+    with pytest.raises(Stopped):
+        keys.find_many(words)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
+def test_build_index_is_interrupted_at_once(alarm: Callable[[float], Any]) -> None:
+    count = 2**22
+    blob, offsets = np.arange(count, dtype=np.uint32).view(np.uint8), np.arange(0, 4 * count + 1, 4)
+    index = np.zeros(2 * count, np.uint64)
+    alarm(0.01)
+    with pytest.raises(Stopped):
+        native.build_index(blob, offsets, index, 0)
+    assert np.count_nonzero(index) < count
 
 
 def test_build_index_refuses_what_does_not_fit() -> None:
@@ -332,10 +362,10 @@ def test_build_index_refuses_what_does_not_fit() -> None:
         (0, "`index` must have a power of two of slots. Received: 0."),
     ):
         with pytest.raises(ValueError, match="`index`") as caught:
-            native.build_index(blob, offsets, np.zeros(slots, np.uint64), 0, False)
+            native.build_index(blob, offsets, np.zeros(slots, np.uint64), 0)
         assert str(caught.value) == text
     with pytest.raises(ValueError, match="one number more"):
-        native.Finder(blob, np.zeros(0, np.int64), np.zeros(1, np.uint64), 0, True)
+        native.Finder(blob, np.zeros(0, np.int64), np.zeros(1, np.uint64), 0)
 
 
 def test_the_first_lookups_give_pages_back_and_later_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

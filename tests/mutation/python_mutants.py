@@ -184,10 +184,7 @@ PYTHON = [
         ("        if not 0 <= begin <= end <= len(self.blob):", "        if False:"),
         ("        if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(blob):", "        if not len(offsets):"),
         ("        if row == -2:", "        if False:"),
-        (
-            "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _LAST_SEED)",
-            "            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, False)",
-        ),
+        ("            seed = self._seed_of(attempt)", "            seed = attempt"),
     ),
     *of("io/keys.py", KEYS, ("                release(part)", "                pass")),
     *of(

@@ -18,8 +18,7 @@ constexpr ptrdiff_t MISSING = -1;
 constexpr ptrdiff_t DAMAGED = -2;
 
 // The index of n keys is at most two thirds full. A good hash then needs some hundreds of steps at worst; keys that need
-// more than this were chosen to collide, and another seed parts them. An index with longer chains is damaged, unless it
-// was made by the last seed, which takes what the others refused.
+// more than this were chosen to collide, and another seed parts them. An index with longer chains is damaged.
 constexpr ptrdiff_t LONGEST_CHAIN = 1000;
 
 struct Packed {
@@ -77,13 +76,13 @@ inline bool place(const Packed& keys, ptrdiff_t row, ptrdiff_t* begin, ptrdiff_t
 }
 
 // Follows the chain of a hash. Returns the row that has the key, MISSING with `slot` at the empty slot that ended the
-// search, or DAMAGED for an index that names rows there are not, or has no empty slot in a chain of `longest`. `steps`:
-// slots looked at.
+// search, or DAMAGED for an index that names rows there are not, or has too long a chain. `steps`: slots looked at.
 inline ptrdiff_t follow(
-    const Packed& keys, const uint64_t* index, ptrdiff_t slots, ptrdiff_t longest, const uint8_t* key, ptrdiff_t size,
-    uint64_t hash, ptrdiff_t* slot, ptrdiff_t* steps
+    const Packed& keys, const uint64_t* index, ptrdiff_t slots, const uint8_t* key, ptrdiff_t size, uint64_t hash,
+    ptrdiff_t* slot, ptrdiff_t* steps
 ) {
     const uint64_t mask = static_cast<uint64_t>(slots) - 1;
+    const ptrdiff_t longest = slots < LONGEST_CHAIN ? slots : LONGEST_CHAIN;
     for (*steps = 1; *steps <= longest; ++*steps) {
         *slot = static_cast<ptrdiff_t>((hash + static_cast<uint64_t>(*steps) - 1) & mask);
         const uint64_t entry = index[*slot];
@@ -104,18 +103,12 @@ inline ptrdiff_t follow(
     return DAMAGED;
 }
 
-// How many slots a chain may have.
-inline ptrdiff_t longest_chain(ptrdiff_t slots, bool strict) {
-    return strict && slots > LONGEST_CHAIN ? LONGEST_CHAIN : slots;
-}
-
 inline ptrdiff_t find(
-    const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, bool strict, const uint8_t* key,
-    ptrdiff_t size, ptrdiff_t* steps
+    const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, const uint8_t* key, ptrdiff_t size,
+    ptrdiff_t* steps
 ) {
     ptrdiff_t slot;
-    const ptrdiff_t longest = longest_chain(slots, strict);
-    return follow(keys, index, slots, longest, key, size, siphash(key, size, seed), &slot, steps);
+    return follow(keys, index, slots, key, size, siphash(key, size, seed), &slot, steps);
 }
 
 // Whether so many slots follow each other without an empty one that a key which is missing has a chain too long.
@@ -126,27 +119,28 @@ inline bool has_long_run(const uint64_t* index, ptrdiff_t slots) {
     return run >= LONGEST_CHAIN;
 }
 
-// Fills `index`, which is zeros and has room, with the first row of each key; the other rows go to `repeated`. Returns
-// the rows taken in: fewer than all when the next key is DAMAGED, or, with `strict`, when a chain got too long.
-inline ptrdiff_t build(
-    const Packed& keys, uint64_t* index, ptrdiff_t slots, uint64_t seed, bool strict, std::vector<int64_t>& repeated
+// Puts rows from `*row` on into `index`, which has room: the first row of each key; the other rows go to `repeated`.
+// Stops after some `patience` slots, with `*row` at the next. False when that one is DAMAGED, or its chain too long.
+inline bool build(
+    const Packed& keys, uint64_t* index, ptrdiff_t slots, uint64_t seed, ptrdiff_t patience, ptrdiff_t* row,
+    std::vector<int64_t>& repeated
 ) {
-    const ptrdiff_t longest = longest_chain(slots, strict);
-    for (ptrdiff_t row = 0; row < keys.count; ++row) {
+    for (; *row < keys.count && patience > 0; ++*row) {
         ptrdiff_t begin, end, slot, steps;
-        if (!place(keys, row, &begin, &end))
-            return row;
+        if (!place(keys, *row, &begin, &end))
+            return false;
         const uint8_t* const key = keys.bytes + begin;
         const uint64_t hash = siphash(key, end - begin, seed);
-        const ptrdiff_t found = follow(keys, index, slots, longest, key, end - begin, hash, &slot, &steps);
+        const ptrdiff_t found = follow(keys, index, slots, key, end - begin, hash, &slot, &steps);
         if (found == DAMAGED)
-            return row;
+            return false;
         if (found == MISSING)
-            index[slot] = (hash >> 32 << 32) | static_cast<uint64_t>(row + 1);
+            index[slot] = (hash >> 32 << 32) | static_cast<uint64_t>(*row + 1);
         else
-            repeated.push_back(row);
+            repeated.push_back(*row);
+        patience -= steps;
     }
-    return strict && has_long_run(index, slots) ? keys.count - 1 : keys.count;
+    return true;
 }
 
 }  // namespace keys

@@ -20,18 +20,20 @@ cdef extern from "keys.hpp" namespace "keys" nogil:
         ptrdiff_t count
     uint64_t _siphash "keys::siphash"(const uint8_t* data, ptrdiff_t size, uint64_t seed)
     ptrdiff_t _find "keys::find"(
-        const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, cpp_bool strict, const uint8_t* key,
-        ptrdiff_t size, ptrdiff_t* steps
+        const Packed& keys, const uint64_t* index, ptrdiff_t slots, uint64_t seed, const uint8_t* key, ptrdiff_t size,
+        ptrdiff_t* steps
     )
-    ptrdiff_t _build "keys::build"(
-        const Packed& keys, uint64_t* index, ptrdiff_t slots, uint64_t seed, cpp_bool strict, vector[int64_t]& repeated
+    cpp_bool _has_long_run "keys::has_long_run"(const uint64_t* index, ptrdiff_t slots)
+    cpp_bool _build "keys::build"(
+        const Packed& keys, uint64_t* index, ptrdiff_t slots, uint64_t seed, ptrdiff_t patience, ptrdiff_t* row,
+        vector[int64_t]& repeated
     ) except +
     cpp_bool _place "keys::place"(const Packed& keys, ptrdiff_t row, ptrdiff_t* begin, ptrdiff_t* end)
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
-# Slots that `find_many` looks at until it asks whether a signal came: some 50 ms of a large index.
+# Slots that a long call looks at until it asks whether a signal came: some 50 ms of a large index.
 cdef ptrdiff_t PATIENCE = 1 << 20
 
 
@@ -63,16 +65,18 @@ def siphash(const uint8_t[::1] data, uint64_t seed):
     return _siphash(&data[0] if data.shape[0] else NULL, data.shape[0], seed)
 
 
-def build_index(blob, offsets, index, uint64_t seed, bint strict):
+def build_index(blob, offsets, index, uint64_t seed):
     """Fill an index of zeros, a power of two of slots and more than there are keys.
 
     Returns:
         How many keys were taken in, and the rows whose key an earlier row has. Fewer than all when the offsets of the
-        next key are wrong, or, if `strict`, when its chain is too long.
+        next key are wrong, or its chain is too long.
     """
     cdef Packed packed = _packed(blob, offsets)
     cdef vector[int64_t] repeated
-    cdef ptrdiff_t slots, taken
+    cdef ptrdiff_t slots
+    cdef ptrdiff_t taken = 0
+    cdef bint good = True
     cdef size_t k
     cdef uint64_t* entries
     _check_index(index)
@@ -80,8 +84,12 @@ def build_index(blob, offsets, index, uint64_t seed, bint strict):
     if slots <= packed.count or not np.PyArray_ISWRITEABLE(<np.ndarray>index):
         raise ValueError("`index` must be writable and have more slots than there are keys.")
     entries = <uint64_t*>np.PyArray_DATA(<np.ndarray>index)
-    with nogil:
-        taken = _build(packed, entries, slots, seed, strict, repeated)
+    while good and taken < packed.count:
+        with nogil:
+            good = _build(packed, entries, slots, seed, PATIENCE, &taken, repeated)
+        PyErr_CheckSignals()
+    if good and _has_long_run(entries, slots):
+        taken -= 1
     rows = numpy.empty(repeated.size(), numpy.int64)
     cdef int64_t[::1] view = rows
     for k in range(repeated.size()):
@@ -99,24 +107,19 @@ cdef void _check_index(object index) except *:
 @cython.final
 @cython.auto_pickle(False)
 cdef class Finder:
-    """Finds rows by key: in keys (blob, offsets) by an index that `build_index` filled, or a file's.
-
-    `strict` is as for `build_index`: chains that it does not make are damage then.
-    """
+    """Finds rows by key: in keys (blob, offsets) by an index that `build_index` filled, or a file's."""
     cdef Packed packed
     cdef const uint64_t* index
     cdef ptrdiff_t slots
     cdef uint64_t seed
-    cdef bint strict
     cdef object arrays      # whose memory this reads
 
-    def __cinit__(self, blob, offsets, index, uint64_t seed, bint strict):
+    def __cinit__(self, blob, offsets, index, uint64_t seed):
         self.packed = _packed(blob, offsets)
         _check_index(index)
         self.index = <const uint64_t*>np.PyArray_DATA(<np.ndarray>index)
         self.slots = np.PyArray_SIZE(index)
         self.seed = seed
-        self.strict = strict
         self.arrays = (blob, offsets, index)
 
     def find(self, str word not None):
@@ -128,7 +131,7 @@ cdef class Finder:
         cdef Py_ssize_t size
         cdef ptrdiff_t steps
         cdef const char* text = PyUnicode_AsUTF8AndSize(word, &size)
-        return _find(self.packed, self.index, self.slots, self.seed, self.strict, <const uint8_t*>text, size, &steps)
+        return _find(self.packed, self.index, self.slots, self.seed, <const uint8_t*>text, size, &steps)
 
     def find_many(self, blob, offsets):
         """The rows of packed words, int64, each as from `find`."""
@@ -143,8 +146,7 @@ cdef class Finder:
                 while k < words.count and left > 0:
                     if _place(words, k, &begin, &end):
                         view[k] = _find(
-                            self.packed, self.index, self.slots, self.seed, self.strict, words.bytes + begin,
-                            end - begin, &steps
+                            self.packed, self.index, self.slots, self.seed, words.bytes + begin, end - begin, &steps
                         )
                         left -= steps
                     else:

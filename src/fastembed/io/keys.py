@@ -22,7 +22,9 @@ MOST_KEYS = 2**32 - 2
 # Linux maps 16 pages around each that is touched, or as much as 2 MiB of a file that was read in sequence. So few
 # lookups as these give it back at once and leave little resident; from there on speed counts.
 FRUGAL_LOOKUPS = 64
-_LAST_SEED = 7
+# Seeds tried for the index. Keys can be chosen to collide under the first, 0; of the others nobody knows any before all
+# keys are chosen.
+_SEEDS = 4
 
 
 class PackedKeys(Sequence[str]):
@@ -193,14 +195,15 @@ class PackedKeys(Sequence[str]):
     def _ready(self) -> native.Finder:
         if self._finder is None:
             index = self.hash_index  # first: it sets the seed
-            self._finder = native.Finder(self.blob, self.offsets, index, self._seed, self._seed != _LAST_SEED)
+            self._finder = native.Finder(self.blob, self.offsets, index, self._seed)
         return self._finder
 
     def _build(self) -> None:
         slots = 1 << (len(self) * 3 // 2).bit_length()
-        for seed in range(_LAST_SEED + 1):
+        for attempt in range(_SEEDS):
+            seed = self._seed_of(attempt)
             index = np.zeros(slots, np.uint64)
-            taken, repeated = native.build_index(self.blob, self.offsets, index, seed, seed < _LAST_SEED)
+            taken, repeated = native.build_index(self.blob, self.offsets, index, seed)
             if taken == len(self):
                 break
             self.bytes_at(taken)  # raises, unless it was the chain
@@ -209,6 +212,16 @@ class PackedKeys(Sequence[str]):
         if self._index is None:
             self._index, self._seed = index, seed
         self._duplicates = repeated
+
+    def _seed_of(self, attempt: int) -> int:
+        """0, then 63 bits that hang on every key: the same keys have the same index."""
+        if attempt == 0:
+            return 0
+        import hashlib
+
+        digest = hashlib.sha256(bytes([attempt]))
+        digest.update(self.blob.data)
+        return int.from_bytes(digest.digest()[:8], "little") >> 1
 
     def _damaged(self) -> FormatError:
         return FormatError(f"{self.source}: the hash index and the offsets of the keys do not fit each other.")
