@@ -67,6 +67,8 @@ def copy_rows(out: NDArray[np.float32], table: NDArray[Any]) -> None:
     Raises:
         OSError: if a file under it was cut short.
     """
+    if not table.size:
+        return  # of rows without elements a file may claim 2**60
     _check.watch(table)
     for start, block in row_blocks(table, _ROWS, 0, len(table)):
         out[start : start + len(block)] = block

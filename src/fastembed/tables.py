@@ -84,8 +84,10 @@ def load_table(
 def _converted(table: NDArray[Any], dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
     """A C-contiguous copy in another dtype; a FormatError where a finite number is infinite in it."""
     converted = np.empty(table.shape, dtype)
+    if not table.size:
+        return converted  # of rows without elements a header may claim 2**60
     with fitting(table.dtype, dtype, f"{os.fsdecode(path)}: "):
-        for start, block in row_blocks(table, max(1, _BLOCK // max(1, table.shape[1])), 0, len(table)):
+        for start, block in row_blocks(table, max(1, _BLOCK // table.shape[1]), 0, len(table)):
             converted[start : start + len(block)] = block
     check_whole(table)
     return converted

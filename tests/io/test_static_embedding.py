@@ -72,6 +72,14 @@ def test_read_static_multiplies_a_quantised_vocabulary_out(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_static(folder)[0], TABLE)
 
 
+@pytest.mark.timeout(60)
+def test_read_static_of_many_rows_without_elements_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    raw = json.dumps({"embeddings": {"dtype": "I8", "shape": [2**60, 0], "data_offsets": [0, 0]}}).encode()
+    path.write_bytes(len(raw).to_bytes(8, "little") + raw)
+    assert read_table(tmp_path).shape == (2**60, 0)
+
+
 def test_read_static_is_what_the_libraries_read(tmp_path: Path) -> None:
     model2vec = pytest.importorskip("model2vec")
     tokenizers = pytest.importorskip("tokenizers")

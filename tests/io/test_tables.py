@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import stat
@@ -17,7 +18,7 @@ import pytest
 
 import fastembed
 from fastembed import load_table, save_table
-from fastembed.io import FormatError
+from fastembed.io import FormatError, floats
 from fastembed.io.detect import detect
 from fastembed.tables import list_tables
 
@@ -120,8 +121,22 @@ def test_load_table_reads_each_layout(tmp_path: Path, table: Any, kind: str) -> 
 
 
 def test_load_table_reads_large_fortran_table_in_parts(tmp_path: Path) -> None:
-    table = np.asfortranarray(np.random.default_rng(3).standard_normal((1_100_000, 2)))
-    np.testing.assert_array_equal(load_table(written(tmp_path, "npy", table)), table.astype(np.float32))
+    for shape in ((1_100_000, 2), (3, 400_000), (1, 9)):
+        table = np.asfortranarray(np.random.default_rng(3).standard_normal(shape))
+        path = written(tmp_path, "npy", table)
+        np.testing.assert_array_equal(load_table(path), table.astype(np.float32))
+        np.testing.assert_array_equal(load_table(path, dtype="float64"), table)
+
+
+def test_load_table_reads_short_columns_many_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    read = floats.read_exactly
+    monkeypatch.setattr(floats, "read_exactly", lambda file, into, place: reads.append(len(into)) or read(file, into, place))
+    header = f"{{'descr': '<f2', 'fortran_order': True, 'shape': (3, {10**6})}}".encode().ljust(117) + b"\n"
+    path = tmp_path / "table.npy"
+    path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(6 * 10**6))
+    assert not load_table(path).any()
+    assert reads == [699_050, 300_950]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +154,28 @@ def test_load_table_refuses_npy_that_is_no_table(tmp_path: Path, array: Any, tex
         load_table(path)
     assert str(caught.value) == f"{path}: {text}"
     assert list_tables(path) == {}
+
+
+@pytest.mark.timeout(60)
+def test_many_rows_without_elements_take_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "table.npy"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**60}, 0)}}".encode().ljust(117) + b"\n"
+    path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    table = load_table(path, mmap=True)
+    assert table.shape == (2**60, 0)
+    for suffix in (".npy", ".safetensors"):
+        save_table(tmp_path / f"saved{suffix}", table)
+        assert load_table(tmp_path / f"saved{suffix}", dtype="float16").shape == (2**60, 0)
+    assert fastembed.layers.Embedding.from_pretrained(path).embeddings.shape == (2**60, 0)
+    folder = written(tmp_path, "directory", np.empty((0, 0), np.float32))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["table"] |= {"shape": [2**57, 0], "bytes": 128}
+    manifest["files"]["offsets"] |= {"shape": [2**57 + 1], "bytes": 2**60 + 136}
+    manifest["files"]["index"] |= {"shape": [2**58], "bytes": 2**61 + 128}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    path.write_bytes(path.read_bytes().replace(b"1152921504606846976", b"144115188075855872 "))
+    path.rename(folder / "table.npy")
+    assert load_table(folder, dtype="float16").shape == (2**57, 0)
 
 
 def test_load_table_refuses_no_rows_of_more_than_numpy_counts(tmp_path: Path) -> None:

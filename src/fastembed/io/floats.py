@@ -70,9 +70,14 @@ def fitting(stored: np.dtype[Any], dtype: np.dtype[Any], place: str) -> Iterator
 
 
 def _pieces(table: NDArray[Any], length: int, fortran_order: bool) -> Iterator[NDArray[Any]]:
-    """1-D parts of the table, of at most `length` elements, in the order of the file."""
+    """Parts of the table, of at most `length` elements, in the order of the file: 1-D, or whole columns transposed."""
     if not table.size:
         return  # of columns without elements a header may claim 2**40
+    if fortran_order and len(table) < length:
+        columns = length // len(table)  # a column by itself takes as long as thousands of elements
+        for start in range(0, table.shape[1], columns):
+            yield table[:, start : start + columns].T
+        return
     lines = iter(table.T) if fortran_order else iter((table.reshape(-1),))
     for line in lines:
         for start in range(0, len(line), length):

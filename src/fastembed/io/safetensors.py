@@ -135,6 +135,8 @@ def write_tables(path: Path, tables: Mapping[str, NDArray[Any]]) -> None:
 
 def row_blocks(table: NDArray[Any]) -> Iterable[NDArray[Any]]:
     """The rows of a table in little-endian C order, a contiguous 1-D block at a time."""
+    if not table.size:
+        return  # of rows without elements a header may claim 2**60
     step = max(1, floats.BLOCK_BYTES // max(1, table[:1].nbytes))
     for start in range(0, len(table), step):
         block = np.ascontiguousarray(table[start : start + step])

@@ -178,7 +178,9 @@ def _multiplied(file: str, tensor: safetensors.Tensor, factors: _Factors) -> NDA
     rows = _embeddings(file, tensor)
     mapping, weights, count = factors
     table = rows if mapping is None else np.empty((count, rows.shape[1]), np.float32)
-    step = max(1, floats.BLOCK_BYTES // max(1, rows[:1].nbytes))
+    if not table.size:
+        return table  # of rows without elements a header may claim 2**60
+    step = max(1, floats.BLOCK_BYTES // rows[:1].nbytes)
     for start in range(0, count, step):
         part = slice(start, start + step)
         if mapping is not None:
