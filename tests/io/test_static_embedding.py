@@ -62,6 +62,8 @@ def test_read_static_multiplies_a_quantised_vocabulary_out(tmp_path: Path) -> No
     expected = (TABLE[mapping] * weights[:, None]).astype(np.float32)
     table, words = read_static(model(tmp_path / "a", tokenizer=tokens, mapping=mapping, weights=weights))
     np.testing.assert_array_equal(table, expected)
+    np.testing.assert_array_equal(read_table(tmp_path / "a", name="embeddings"), expected)
+    assert list_tables(tmp_path / "a") == {"embeddings": ((5, 3), "float32")}
     assert words == ["w0", "w1", "w2", "w3", "w4"]
     table, _ = read_static(model(tmp_path / "b", tokenizer=tokens, mapping=mapping.astype(np.int32)))
     np.testing.assert_array_equal(table, TABLE[mapping])
@@ -70,6 +72,7 @@ def test_read_static_multiplies_a_quantised_vocabulary_out(tmp_path: Path) -> No
     folder = model(tmp_path / "d")
     write_raw(folder / "model.safetensors", {"embeddings": TABLE.astype(np.int8)})
     np.testing.assert_array_equal(read_static(folder)[0], TABLE)
+    assert list_tables(folder) == {"embeddings": ((4, 3), "float32")}
 
 
 @pytest.mark.timeout(60)
@@ -116,6 +119,9 @@ def test_read_static_without_tokenizer_has_no_words(tmp_path: Path) -> None:
 def test_rows_without_token_have_names(tmp_path: Path) -> None:
     folder = model(tmp_path / "m", tokenizer={"model": {"vocab": {"b": 2, "a": 0}}})
     assert read_static(folder)[1] == ["a", "[row 1]", "b", "[row 3]"]
+    # no token is hidden by a name of another row
+    folder = model(tmp_path / "n", tokenizer={"model": {"vocab": {"[row 1]": 3, "?": 2, "\ud800": 0}}})
+    assert read_static(folder)[1] == ["[row 0]", "[[row 1]]", "?", "[row 1]"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +141,7 @@ def test_read_tokens_takes_every_kind(tmp_path: Path, tokenizer: Any, expected: 
 
 
 VOCABULARY_RULE = "the vocabulary, model.vocab, must map tokens to rows, or list pairs of them."
+ROW_RULE = "its row must be a whole number from 0 to 2**32 - 1. Received: "
 ADDED_RULE = "added_tokens must list objects with 'id' and 'content'."
 
 
@@ -148,9 +155,10 @@ ADDED_RULE = "added_tokens must list objects with 'id' and 'content'."
         ({"model": {"vocab": [[]]}}, VOCABULARY_RULE),
         ({"model": {"vocab": {}}, "added_tokens": 3}, ADDED_RULE),
         ({"model": {"vocab": {}}, "added_tokens": [{"id": 1}]}, ADDED_RULE),
-        ({"model": {"vocab": {"a": 1.0}}}, "token 'a': its row must be a whole number >= 0. Received: 1.0."),
-        ({"model": {"vocab": {"a": True}}}, "token 'a': its row must be a whole number >= 0. Received: True."),
-        ({"model": {"vocab": {"a": -1}}}, "token 'a': its row must be a whole number >= 0. Received: -1."),
+        ({"model": {"vocab": {"a": 1.0}}}, "token 'a': " + ROW_RULE + "1.0."),
+        ({"model": {"vocab": {"a": True}}}, "token 'a': " + ROW_RULE + "True."),
+        ({"model": {"vocab": {"a": -1}}}, "token 'a': " + ROW_RULE + "-1."),
+        ({"model": {"vocab": {"a": 2**32 - 1, "b": 2**32}}}, "token 'b': " + ROW_RULE + "4294967296."),
         ({"model": {"vocab": {"\u00e4": 1, "b": 1}}}, "tokens '\\xe4' and 'b' have the same row, 1."),
     ],
 )
@@ -190,6 +198,30 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         with pytest.raises(FormatError) as caught:
             read_static(folder)
         assert str(caught.value) == f"{folder}/{text}"
+
+
+@pytest.mark.parametrize(
+    ("number", "weight"), [(2, np.float64(1e300)), (np.float32(3e38), np.float32(10)), (-3e38, np.float64(1e39))]
+)
+def test_products_that_become_infinite_are_refused(tmp_path: Path, number: Any, weight: Any) -> None:
+    folder = model(tmp_path / "m", embeddings=np.full((4, 1), number, np.float32), weights=np.full(4, weight))
+    with pytest.raises(FormatError) as caught:
+        read_static(folder)
+    assert str(caught.value) == f"{folder}/model.safetensors: 'embeddings' times 'weights' is too large for float32."
+    # what is infinite in the file stays so
+    folder = model(tmp_path / "n", embeddings=np.full((4, 1), np.inf, np.float32), weights=np.arange(4.0))
+    np.testing.assert_array_equal(read_static(folder)[0][:, 0], [np.nan, np.inf, np.inf, np.inf])
+
+
+def test_no_rows_of_more_than_numpy_counts_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    raw = json.dumps({"embeddings": {"dtype": "I8", "shape": [0, 2**62], "data_offsets": [0, 0]}}).encode()
+    path.write_bytes(len(raw).to_bytes(8, "little") + raw)
+    with pytest.raises(FormatError) as caught:
+        read_table(tmp_path)
+    assert str(caught.value) == (
+        f"{path}: byte {8 + len(raw)}: 'shape' must stay below 2**63 bytes. Received: (0, {2**62}) of float32."
+    )
 
 
 def test_small_file_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

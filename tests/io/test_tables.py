@@ -131,7 +131,12 @@ def test_load_table_reads_large_fortran_table_in_parts(tmp_path: Path) -> None:
 def test_load_table_reads_short_columns_many_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
     read = floats.read_exactly
-    monkeypatch.setattr(floats, "read_exactly", lambda file, into, place: reads.append(len(into)) or read(file, into, place))
+
+    def counted(file: Any, into: Any, place: str) -> None:
+        reads.append(len(into))
+        read(file, into, place)
+
+    monkeypatch.setattr(floats, "read_exactly", counted)
     header = f"{{'descr': '<f2', 'fortran_order': True, 'shape': (3, {10**6})}}".encode().ljust(117) + b"\n"
     path = tmp_path / "table.npy"
     path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(6 * 10**6))

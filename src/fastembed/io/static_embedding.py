@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastembed.io import detect, floats, safetensors
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, quoted
 from fastembed.io.atomic import Path, check_path
 from fastembed.io.choice import choose
-from fastembed.io.npy import file_size, map_array
+from fastembed.io.npy import file_size
 from fastembed.io.opening import open_regular
 
 TOKENIZER = "tokenizer.json"
@@ -57,8 +57,14 @@ def find_files(path: Path) -> tuple[str, str | None]:
 
 
 def list_tables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
-    """The tables of the safetensors file, as `safetensors.list_tables`."""
-    return safetensors.list_tables(find_files(path)[0])
+    """The tables of the safetensors file, as `safetensors.list_tables`; one that is multiplied out as it is then."""
+    file, tokenizer = find_files(path)
+    tables, tensors = safetensors.list_tables(file), safetensors.inspect_safetensors(file)
+    if _is_factored(tensors):
+        _, dtype = tables.get("embeddings", ((), "float32"))
+        dim = tensors["embeddings"].shape[-1:]
+        tables["embeddings"] = ((_factors(file, tokenizer, tensors).tokens, *dim), dtype)
+    return tables
 
 
 def read_table(path: Path, *, name: str | None = None, mmap: bool = False) -> NDArray[Any]:
@@ -82,7 +88,7 @@ def read_static(
 
     Returns:
         The table (V, D) float32, and V tokens, or None where there is no tokenizer.json. Rows past the last token, and
-        those between that have none, are called "[row i]".
+        those between that have none or one that UTF-8 has not, are called "[row i]", in more brackets if a token is.
 
     Raises:
         ValueError: there are several tables and no `name`, or none of it.
@@ -92,10 +98,8 @@ def read_static(
     file, tokenizer = find_files(path)
     tensors = safetensors.inspect_safetensors(file)
     tokens = None if tokenizer is None else read_tokens(tokenizer)
-    quantised = "embeddings" in tensors and tensors["embeddings"].dtype == "int8"
-    if name is None and "embeddings" in tensors and (quantised or {"mapping", "weights"} & set(tensors)):
-        stored = sum(os.path.getsize(part) for part in (file, tokenizer) if part is not None)
-        factors = _factors(file, tensors, stored)
+    if name in (None, "embeddings") and _is_factored(tensors):
+        factors = _factors(file, tokenizer, tensors)
         names = None if tokens is None else _row_names(tokens, factors.tokens, str(tokenizer))
         return _multiplied(file, tensors["embeddings"], factors), names
     tables = safetensors.list_tables(file)
@@ -137,8 +141,12 @@ def read_tokens(path: Path) -> dict[str, int]:
         tokens[one["content"]] = one.get("id")
     taken: dict[int, str] = {}
     for token, row in tokens.items():
-        if type(row) is not int or row < 0:
-            raise FormatError(f"{shown}: token {token!a}: its row must be a whole number >= 0. Received: {row!r}.")
+        # small ones alone: Python's hash of others, such as multiples of 2**61 - 1, can be chosen to be the same
+        if type(row) is not int or not 0 <= row < 2**32:
+            raise FormatError(
+                f"{shown}: token {token!a}: its row must be a whole number from 0 to 2**32 - 1. "
+                f"Received: {quoted(row)}."
+            )
         if row in taken:
             raise FormatError(f"{shown}: tokens {taken[row]!a} and {token!a} have the same row, {row}.")
         taken[row] = token
@@ -153,8 +161,16 @@ def _choose(tables: dict[str, tuple[tuple[int, ...], str]], tokens: dict[str, in
     return fitting[0] if len(fitting) == 1 else choose(tables, None, path)
 
 
-def _factors(file: str, tensors: dict[str, safetensors.Tensor], stored: int) -> _Factors:
+def _is_factored(tensors: dict[str, safetensors.Tensor]) -> bool:
+    """Whether 'embeddings' is to be multiplied out."""
+    return "embeddings" in tensors and (
+        tensors["embeddings"].dtype == "int8" or "mapping" in tensors or "weights" in tensors
+    )
+
+
+def _factors(file: str, tokenizer: str | None, tensors: dict[str, safetensors.Tensor]) -> _Factors:
     """What 'embeddings' is multiplied out with, checked before memory is taken."""
+    stored = sum(os.path.getsize(part) for part in (file, tokenizer) if part is not None)
     if len(tensors["embeddings"].shape) != 2:
         raise FormatError(f"{file}: 'embeddings' must have 2 dimensions. Received: {tensors['embeddings'].shape}.")
     rows, dim = tensors["embeddings"].shape
@@ -185,17 +201,23 @@ def _multiplied(file: str, tensor: safetensors.Tensor, factors: _Factors) -> NDA
         part = slice(start, start + step)
         if mapping is not None:
             table[part] = rows[mapping[part].astype(np.int64)]
-        if weights is not None:
-            table[part] *= weights[part, None].astype(np.float32)
+        if weights is None:
+            continue
+        try:
+            with np.errstate(over="raise", invalid="ignore"):
+                table[part] *= weights[part, None].astype(np.float32)
+        except FloatingPointError:
+            raise FormatError(f"{file}: 'embeddings' times 'weights' is too large for float32.") from None
     return table
 
 
 def _embeddings(file: str, tensor: safetensors.Tensor) -> NDArray[np.float32]:
     if tensor.dtype != "int8":
         return safetensors.read_table(file, name="embeddings")
+    shape, place = (tensor.shape[0], tensor.shape[1]), f"{file}: byte {tensor.start}: "
     with open_regular(file) as opened:
-        stored = map_array(opened, tensor.start, tensor.shape, np.dtype("int8"))
-        return stored.astype(np.float32)
+        opened.seek(tensor.start)
+        return floats.read_floats(opened, shape, "|i1", np.dtype(np.float32), place)
 
 
 def _vector(file: str, tensors: dict[str, safetensors.Tensor], name: str, kinds: str) -> NDArray[Any] | None:
@@ -217,8 +239,17 @@ def _row_names(tokens: dict[str, int], count: int, path: str) -> list[str]:
             f"{path}: a table for {len(tokens)} tokens has at most {most} rows. Received: {count}. "
             "If it is for others, move it to a folder without this file."
         )
-    names = [f"[row {row}]" for row in range(count)]
-    for token, row in tokens.items():
-        # JSON can spell half of a surrogate pair, which UTF-8 cannot
-        names[row] = token.encode("utf-8", "replace").decode() if not token.isascii() else token
-    return names
+    # JSON can spell half of a surrogate pair, which UTF-8 cannot
+    words = {
+        row: token
+        for token, row in tokens.items()
+        if token.isascii() or token == token.encode("utf-8", "replace").decode()
+    }
+    return [words[row] if row in words else _free_name(row, tokens) for row in range(count)]
+
+
+def _free_name(row: int, tokens: dict[str, int]) -> str:
+    name = f"[row {row}]"
+    while name in tokens:
+        name = f"[{name}]"
+    return name
