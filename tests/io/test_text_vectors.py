@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from fastembed._native import kernels, parsers
 from fastembed.io import FormatError, blocks
-from fastembed.io.word_vectors import read_vectors
+from fastembed.io.opening import Stream
+from fastembed.io.word_vectors import read_head, read_vectors
 
 from .vector_files import float32, parse, random_text, read, same, text_of
 
@@ -439,3 +441,14 @@ def test_text_with_header_is_no_binary_for_a_word_of_another_encoding(tmp_path: 
     content = b"2 8\na 1 1 1 1 1 1 1 1\nn\xe4h 2 2 2 2 2 2 2 2\n"
     loaded = read(tmp_path, content, errors="replace")
     same(loaded, ["a", "n\ufffdh"], [[1] * 8, [2] * 8])
+
+
+@pytest.mark.parametrize("start", [b"w" + b" 1" * 20_000, b"200000 20000"])
+def test_short_lines_after_a_wide_one_ask_for_no_memory(tmp_path: Path, start: bytes) -> None:
+    content = start + b"\n" + b"a\n" * 200_000
+    path = tmp_path / "vectors"
+    for written in [gzip.compress(content)] if start[0] != ord("w") else [content, gzip.compress(content)]:
+        path.write_bytes(written)
+        with Stream(path) as stream, blocks.Blocks(stream, parsers.padding(), ahead=False) as first:
+            first.next()
+            assert read_head(stream, first, "auto").expected == len(content) // 40_001 + 1

@@ -121,20 +121,20 @@ def read_head(stream: Stream, blocks: Blocks, format: str) -> Head:
     header = None if format == "glove" else text_vectors.parse_header(line, stream.label, format)
     if header is None:
         dim = text_vectors.count_numbers(line, stream.label)
-        count, size = _expected(stream, content), skipped
-        return Head(dim, size, count)
+        return Head(dim, skipped, _expected(stream, content, 2 * dim + 1))
     count, dim = header
     size = skipped + min(len(line) + 1, len(content))
     binary = format == "word2vec-binary" or (format == "auto" and word2vec.is_binary(content[len(line) + 1 :], dim))
+    row = 4 * dim + 1 if binary else 2 * dim + 1
     if stream.length is not None:
-        least = (4 * dim + 1) * count if binary else (2 * dim + 1) * count - 1
+        least = row * count if binary else row * count - 1
         if least > stream.length - size:
             raise FormatError(
                 f"{stream.label}: line 1: the header says {count:,} words of {dim:,} numbers, which take at least "
                 f"{least:,} bytes; {stream.length - size:,} follow."
             )
         return Head(dim, size, count, count, binary)
-    return Head(dim, size, min(count, _expected(stream, content)), count, binary)
+    return Head(dim, size, min(count, _expected(stream, content, row)), count, binary)
 
 
 def first_line(content: memoryview) -> bytes:
@@ -146,11 +146,15 @@ def first_line(content: memoryview) -> bytes:
     return line
 
 
-def _expected(stream: Stream, content: memoryview) -> int:
-    """About how many rows there are, rather too many; those of the first block if the length is unknown."""
+def _expected(stream: Stream, content: memoryview, row: int) -> int:
+    """About how many rows there are, rather too many; those of the first block if the length is unknown.
+
+    Args:
+        row: the least bytes of a row. The newlines alone may be those of lines that are no rows.
+    """
     lines = max(1, int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord("\n"))))
     length = len(content) if stream.length is None else max(stream.length, len(content))
-    return min(length // 2, length * lines // len(content) * 51 // 50 + 16)
+    return min(length // row + 1, length * lines // len(content) * 51 // 50 + 16)
 
 
 def _check_end(stream: Stream, blocks: Blocks, used: int, head: Head, rows: int) -> None:
