@@ -504,6 +504,10 @@ BAD_MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda m: m["files"]["table"].update(shape=[4, 5]),
         "the table has 4 rows, so there must be 5 offsets. Received: 6.",
     ),
+    "width of no rows": (
+        setter("table", "shape", [0, 2**24 + 1]),
+        '"table": rows of which there are none have at most 16777216 numbers. Received: 16777217.',
+    ),
     "slots": (
         setter("index", "shape", [7]),
         "the index must have a power of two of slots, over 5. Received: 7.",
@@ -579,6 +583,20 @@ def test_open_directory_refuses_another_order_or_dtype(saved: Path) -> None:
             open_directory(saved)
         assert str(caught.value) == (
             f"{saved / 'table.npy'}: the header says shape {text}, the manifest (5, 4) of <f4."
+        )
+
+
+@pytest.mark.parametrize(("role", "size"), [("table", 4), ("offsets", 8), ("index", 8)])
+def test_open_directory_refuses_elements_that_cannot_be_mapped(saved: Path, role: str, size: int) -> None:
+    path = saved / f"{role}.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + (content[8] - 1).to_bytes(1, "little") + content[9:126] + b"\n" + content[128:])
+    spoil(saved, setter(role, "bytes", len(content) - 1))
+    for mmap in (True, False):
+        with pytest.raises(FormatError) as caught:
+            open_directory(saved, mmap=mmap)
+        assert str(caught.value) == (
+            f"{path}: byte 127: the elements must begin at a multiple of their {size} bytes, to be mapped."
         )
 
 

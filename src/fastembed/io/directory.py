@@ -179,3 +179,8 @@ def _check_part(name: str, role: str, part: Part) -> None:
             f"{name}: the header says shape {header.shape} of {header.dtype.str}{order}, the manifest {part.shape} of "
             f"{part.dtype}."
         )
+    size = header.dtype.itemsize
+    if header.offset % size:
+        raise FormatError(
+            f"{name}: byte {header.offset}: the elements must begin at a multiple of their {size} bytes, to be mapped."
+        )

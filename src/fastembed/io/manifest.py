@@ -30,6 +30,9 @@ PARTS = {
 # A manifest takes some 900 bytes.
 MOST_BYTES = 1 << 16
 
+# Rows that are there take room in the file; of others a few bytes may claim any width, for which a query takes memory.
+_WIDEST_OF_NONE = 2**24
+
 _FORMAT, _VERSION, _HASH = "fastembed vectors", 1, "siphash-2-4"
 _FIELDS = {"format", "version", "hash", "seed", "files"}
 _SUFFIX = re.compile(r"(?:-[0-9a-f]{16})?")
@@ -104,7 +107,11 @@ def parse(raw: bytes, path: str) -> Manifest:
         names = sorted(files) if isinstance(files, dict) else files
         raise FormatError(f'{path}: "files" must name {", ".join(PARTS)}. Received: {_shown(names)}.')
     manifest = Manifest({role: _parse_part(role, files[role], path) for role in PARTS}, fields["seed"])
-    rows = manifest.files["table"].shape[0]
+    rows, dim = manifest.files["table"].shape
+    if rows == 0 and dim > _WIDEST_OF_NONE:
+        raise FormatError(
+            f'{path}: "table": rows of which there are none have at most {_WIDEST_OF_NONE} numbers. Received: {dim}.'
+        )
     if manifest.files["offsets"].shape[0] != rows + 1:
         raise FormatError(
             f"{path}: the table has {rows} rows, so there must be {rows + 1} offsets. "
