@@ -128,6 +128,21 @@ def test_read_table_refuses_bomb(tmp_path: Path) -> None:
     assert read_table(path).shape == (1000, 1000)
 
 
+def test_read_table_refuses_header_of_blanks(tmp_path: Path) -> None:
+    for blanks in (16_000, 16_500):
+        text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1)}" + b" " * blanks
+        data = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(4)
+        path = archive(tmp_path / "a.npz", [("t.npy", data)], zipfile.ZIP_DEFLATED)
+        if blanks == 16_000:
+            assert read_table(path).tolist() == [[0]]
+    for use in (list_tables, read_table, verify):
+        with pytest.raises(FormatError) as caught:
+            use(path)
+        assert str(caught.value) == (
+            f"{path}: 't.npy': byte 8: the header of a packed array takes at most 16384 bytes. Received: 16567."
+        )
+
+
 def test_read_table_refuses_other_compression(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.npz", [("t.npy", npy(TABLE))], zipfile.ZIP_BZIP2)
     with pytest.raises(FormatError) as caught:

@@ -135,8 +135,11 @@ def file_size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def read_header(file: IO[bytes], name: str, size: int) -> Header:
-    """The checked header of the .npy file of `size` bytes that begins where `file` stands; `name` is for errors."""
+def read_header(file: IO[bytes], name: str, size: int, longest: int = _MAX_BYTES) -> Header:
+    """The checked header of the .npy file of `size` bytes that begins where `file` stands.
+
+    `name` is for errors; no header of more than `longest` bytes is read.
+    """
     start = file.read(8)
     if start[:6] != _MAGIC:
         found = "an empty file" if not start else f"{start[:6]!r}"
@@ -152,6 +155,10 @@ def read_header(file: IO[bytes], name: str, size: int) -> Header:
     if len(length_bytes) < width or offset > size:
         raise FormatError(
             f"{name}: byte 8: the header ends at byte {offset}, the file at byte {size}: the file is truncated."
+        )
+    if offset > longest:
+        raise FormatError(
+            f"{name}: byte 8: the header of a packed array takes at most {longest} bytes. Received: {offset}."
         )
     dtype, fortran_order, shape = _parse_header(file, offset - 8 - width, f"{name}: byte {8 + width}: ")
     header = Header(version, dtype, fortran_order, shape, offset)
