@@ -157,6 +157,24 @@ def test_empty_and_encrypted_zips_are_refused(tmp_path: Path) -> None:
     assert error_of(path) == f"{path}: a: the file in the zip is encrypted."
 
 
+def test_zip_that_points_past_all_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\x1b[2J\n", b"a 1\n")
+    raw = path.read_bytes()
+    central, end = raw.find(b"PK\1\2"), raw.find(b"PK\5\6")
+    # the place in the wide field of the directory's entry, which the narrow one points to
+    wide = struct.pack("<HHQ", 1, 8, 2**63)
+    entry = bytearray(raw[central:end] + wide)
+    entry[30:32], entry[42:46] = struct.pack("<H", len(wide)), b"\xff" * 4
+    last = bytearray(raw[end:])
+    last[12:16] = struct.pack("<I", len(entry))
+    path.write_bytes(raw[:central] + entry + last)
+    words = error_of(path)
+    assert words.startswith(f"{path}: \\x1b[2J\\n: cannot be read from the zip: ")
+    assert words.isprintable()
+
+
 def test_zip_with_a_huge_directory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     buffer = io.BytesIO()

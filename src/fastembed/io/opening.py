@@ -13,7 +13,7 @@ import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from fastembed.io._error import FormatError
+from fastembed.io._error import FormatError, printable
 from fastembed.io.atomic import Path, check_path
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Stream:
         import zipfile
         import zlib
 
-        self._damage = (OSError, EOFError, ValueError, NotImplementedError, struct.error)
+        self._damage = (OSError, EOFError, ValueError, OverflowError, NotImplementedError, struct.error)
         self._damage += (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
         self._check_directory()
         try:
@@ -197,7 +197,7 @@ class Stream:
         if len(chosen) != 1:
             self._refuse_members(members, chosen, name)
         member = chosen[0]
-        self.label = f"{self.label}: {member.filename}"
+        self.label = f"{self.label}: {printable(member.filename)}"
         if member.flag_bits & 1:
             raise FormatError(f"{self.label}: the file in the zip is encrypted.")
         try:
