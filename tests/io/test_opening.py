@@ -15,7 +15,7 @@ import pytest
 
 from fastembed import num_threads
 from fastembed.io import FormatError, npz
-from fastembed.io.blocks import BLOCK
+from fastembed.io.blocks import BLOCK, Blocks
 from fastembed.io.opening import Stream
 from fastembed.io.word_vectors import read_vectors
 
@@ -299,6 +299,17 @@ def test_damage_behind_the_first_block_is_refused_on_any_thread(tmp_path: Path) 
     for threads in (1, 2):
         with num_threads(threads):
             assert "the compressed data is damaged or cut off" in error_of(path)
+
+
+def test_reading_ahead_ends_when_no_longer_wanted(tmp_path: Path) -> None:
+    # Python's gzip takes seconds for the long name of the second file, and gives no byte before its end
+    first, second = gzip.compress(b"w 1 2\n" * (BLOCK // 6 + 1)), gzip.compress(b"z 1 2\n")
+    path = tmp_path / "words.gz"
+    path.write_bytes(first + second[:3] + b"\x08" + second[4:10] + b"n" * 10_000_000 + b"\0" + second[10:])
+    with Stream(path) as stream:
+        with Blocks(stream, 0, ahead=True) as blocks:
+            assert blocks.next()
+        assert stream.consumed() < stream.size
 
 
 def test_readinto_goes_on_after_short_reads() -> None:

@@ -55,6 +55,7 @@ class Blocks:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped = True
+        self._stream.stop()
         # Ctrl-C may come while a thread starts: one that has not begun finds that it is no longer wanted
         if self._pending is not None and self._pending.ident is not None:
             self._pending.join()

@@ -7,6 +7,7 @@ gives so much more than its own size that it can only be meant to fill the memor
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import struct
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # Word vectors as text compress to a third or a half; the most that gzip can do is 1,032.
 _MAX_RATIO = 100
 _FREE_BYTES = 4 * 2**20
+# Compressed bytes read at a time.
+_PIECE = 2**16
 # Python's zipfile takes about ten times the size of a zip's directory in memory.
 _MAX_DIRECTORY = 2**20
 
@@ -77,6 +80,23 @@ def zip_directory(file: BinaryIO) -> tuple[int, int]:
     return place, max(lengths)
 
 
+class _Source(io.RawIOBase):
+    """The compressed bytes, until nobody wants them: Python's gzip may read on for seconds before it gives a byte."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.stopped = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.stopped:
+            raise OSError(errno.ECANCELED, "no longer wanted")
+        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        return count
+
+
 class Stream:
     """The bytes of a file, decompressed if need be; a context manager.
 
@@ -87,6 +107,7 @@ class Stream:
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.label = os.fsdecode(path)
         self._file = open_regular(path, buffering=0)
+        self._source = _Source(self._file)
         self._archive: zipfile.ZipFile | None = None
         self._content: Any = None
         self._damage: tuple[type[Exception], ...] = ()
@@ -113,6 +134,10 @@ class Stream:
         for opened in (self._content, self._archive, self._file):
             if opened is not None:
                 opened.close()
+
+    def stop(self) -> None:
+        """Let a read of another thread end soon, with an error."""
+        self._source.stopped = True
 
     def consumed(self) -> int:
         """How many of `size` bytes were read so far."""
@@ -159,19 +184,21 @@ class Stream:
             raise ValueError(
                 f"{self.label}: `name` chooses a file inside a zip, and this is no zip. Received: {name!r}."
             )
+        # Python's gzip reads names in headers byte by byte
+        source: Any = io.BufferedReader(self._source, _PIECE)
         if start[:3] == b"\x1f\x8b\x08":
             import gzip
             import zlib
 
-            self._content, self._damage = gzip.GzipFile(fileobj=self._file), (OSError, EOFError, zlib.error)
+            self._content, self._damage = gzip.GzipFile(fileobj=source), (OSError, EOFError, zlib.error)
         elif start[:3] == b"BZh" and start[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
             import bz2
 
-            self._content, self._damage = bz2.BZ2File(self._file), (OSError, EOFError)
+            self._content, self._damage = bz2.BZ2File(source), (OSError, EOFError)
         elif start[:6] == b"\xfd7zXZ\0":
             import lzma
 
-            self._content, self._damage = lzma.LZMAFile(self._file), (OSError, EOFError, lzma.LZMAError)  # noqa: SIM115
+            self._content, self._damage = lzma.LZMAFile(source), (OSError, EOFError, lzma.LZMAError)  # noqa: SIM115
         else:
             self.length = self.size
 
