@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import random
 import re
@@ -112,6 +113,37 @@ def test_chunk_of_another_place_is_no_chunk(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as caught:
         opened(path).dataset("t").read()
     assert str(caught.value) == "a.h5: /t: the chunk at (3, 0) is missing."
+
+
+def test_keys_of_chunks_cannot_be_made_to_share_their_hash() -> None:
+    steps = [number * (2**61 - 1) for number in range(4)]  # of which Python's hash is 0
+    leaves = ((struct.pack("<II6Q", 4, 0, *place, 0), 0) for place in itertools.product(steps, repeat=5))
+    found = _hdf5_chunks.find((2**63,) * 5, np.dtype("<f4"), (1, 1, 1, 1, 1, 4), (), leaves)
+    assert len({hash(key) for key in found.places}) == 4**5
+
+
+def test_chunks_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    """Each would be read and unpacked in full."""
+
+    def fill(file: Any) -> None:
+        file.create_dataset("t", data=np.ones((40, 1), np.float32), chunks=(1, 1), compression="gzip")
+
+    path = write(tmp_path / "a.h5", fill)
+    data = bytearray(path.read_bytes())
+    size = len(data)
+    for row in range(40):
+        key = data.index(struct.pack("<IIQQQ", 12, 0, row, 0, 0))
+        (address,) = struct.unpack_from("<Q", data, key + 32)
+        struct.pack_into("<I", data, key, size - address)
+    dataset = hdf5.root(Source.of_bytes(bytes(data), "a.h5")).dataset("t")
+    for look in (dataset.check, dataset.read):
+        with pytest.raises(FormatError) as caught:
+            look()
+        found = re.fullmatch(
+            r"a\.h5: /t: chunks share their bytes: together they take (\d+) of (\d+)\.", str(caught.value)
+        )
+        assert found
+        assert int(found[1]) > int(found[2]) == size
 
 
 def test_read_gives_compact_values(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ class Chunks(NamedTuple):
     num_bytes: int  # of all chunks, unpacked
     stored: int  # bytes of all chunks in the file, as they claim
     filters: tuple[int, ...]
-    places: dict[tuple[int, ...], tuple[int, int, int]]  # by their first element: address, bytes, filters left out
+    # by their first element, in bytes, whose hashes no file can foresee: address, bytes, filters left out
+    places: dict[bytes, tuple[int, int, int]]
 
 
 def find(
@@ -44,8 +45,8 @@ def find(
     counts = tuple(-(-size // length) for size, length in zip(shape, sizes, strict=True))
     places = {}
     for key, address in leaves:
-        stored, skipped, *offsets = struct.unpack(f"<II{len(chunk)}Q", key)
-        places[tuple(offsets[:-1])] = address, stored, skipped
+        stored, skipped = struct.unpack_from("<II", key)
+        places[key[8:-8]] = address, stored, skipped  # last is the place in the element, 0
     total = sum(stored for _, stored, _ in places.values())
     num_bytes = math.prod(counts) * math.prod(sizes) * item
     return Chunks(tuple(sizes), counts, num_bytes, total, tuple(number for number, _ in filters), places)
@@ -54,11 +55,15 @@ def find(
 def require_all(chunks: Chunks) -> None:
     """Refuse an array of more chunks than there are; one that is missing is found before more are looked at."""
     if len(chunks.places) < math.prod(chunks.counts):
-        raise _missing(next(place for place in _starts(chunks) if place not in chunks.places))
+        raise _missing(next(place for place in _starts(chunks) if _key(place) not in chunks.places))
 
 
 def _missing(place: tuple[int, ...]) -> Malformed:
     return Malformed(f"the chunk at {place} is missing.")
+
+
+def _key(place: tuple[int, ...]) -> bytes:
+    return struct.pack(f"<{len(place)}Q", *place)
 
 
 def _starts(chunks: Chunks) -> Iterator[tuple[int, ...]]:
@@ -75,9 +80,10 @@ def fill(out: NDArray[Any], chunks: Chunks, source: Source, dtype: np.dtype[Any]
     """Fill `out` with the values of all chunks."""
     size = math.prod(chunks.shape) * dtype.itemsize
     for place in _starts(chunks):
-        if place not in chunks.places:  # but others, which are none
+        found = chunks.places.get(_key(place))
+        if found is None:  # but others, which are none
             raise _missing(place)
-        address, stored, skipped = chunks.places[place]
+        address, stored, skipped = found
         data: bytes | None = source.read(address, stored)
         for position, number in reversed(list(enumerate(chunks.filters))):
             if data is not None and not skipped >> position & 1:

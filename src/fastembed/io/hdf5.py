@@ -227,6 +227,12 @@ class Dataset(Node):
         return math.prod(self.shape) * self.type.size
 
     @property
+    def num_stored(self) -> int:
+        """The bytes of the file that the values take; they are all there."""
+        own = self.check()
+        return self._chunks(own).stored if self._layout.kind == "chunked" else self.num_bytes
+
+    @property
     def place(self) -> int | None:
         """Where the elements lie in the file, one after the other, or None; they are all there."""
         self.check()
@@ -260,9 +266,10 @@ class Dataset(Node):
             leaves = self.file.leaves(layout.address, 1, 8 + 8 * len(layout.chunk))
         found = self._decode(chunks.find, self.shape, dtype, layout.chunk, self._filters, leaves)
         values = max(found.num_bytes, self.num_bytes)
-        stored = min(found.stored, source.size)
-        if expands_too_much(values, stored):
-            raise self.error(f"{values} bytes of values, made of {stored} stored ones, are more than {LIMIT}.")
+        if found.stored > source.size:
+            raise self.error(f"chunks share their bytes: together they take {found.stored} of {source.size}.")
+        if expands_too_much(values, found.stored):
+            raise self.error(f"{values} bytes of values, made of {found.stored} stored ones, are more than {LIMIT}.")
         self._decode(chunks.require_all, found)
         return found
 
