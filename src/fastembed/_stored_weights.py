@@ -11,6 +11,7 @@ import numpy as np
 from . import _later_keras
 from ._stack import Stack
 from ._table_state import TableState
+from .io._source import LIMIT, expands_too_much
 from .io.hdf5 import Dataset
 from .io.keras_tables import KerasFile, StoredLayer
 from .layers import Layer, Weight
@@ -35,17 +36,20 @@ def stored_layers(file: KerasFile) -> list[StoredLayer]:
 
 
 def check_bytes(file: KerasFile, datasets: Sequence[Dataset]) -> None:
-    """Check that all values of arrays are there, and that no bytes serve for several arrays.
+    """Check that all values of arrays are there, that no bytes serve for several, and that they unpack to no bomb.
 
     Raises:
         FormatError: if not.
     """
-    total = 0
+    stored = values = 0
     for dataset in datasets:
-        dataset.check()
-        total += dataset.num_bytes if dataset.place is not None else 0
-        if total > dataset.file.source.size:
+        stored += dataset.num_stored
+        values += dataset.num_bytes
+        size = dataset.file.source.size
+        if stored > size:
             raise dataset.error("arrays share their bytes: together they take more than the file.")
+        if expands_too_much(values, size):
+            raise dataset.error(f"{values} bytes of values up to here, in a file of {size}, are more than {LIMIT}.")
 
 
 # ── layers ───────────────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from fastembed.io import FormatError
-from fastembed.layers import Embedding
+from fastembed.layers import Dense, Embedding
 from fastembed.models import Sequential, load_model
 
 from ..io.hdf5_files import HARMFUL, SHARED, ZEROS, weights, write
@@ -180,6 +180,38 @@ def test_values_that_take_more_than_the_file_are_refused(tmp_path, content):
         with pytest.raises(FormatError, match=r"more than 8388608 and 8 times|arrays share their bytes"):
             model.load_weights(path)
         assert tracemalloc.get_traced_memory()[1] < (16 << 20) + 2 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("is_bomb", [True, False])
+def test_layers_that_share_an_array_in_chunks_are_refused(tmp_path, is_bomb):
+    """Each of them would be a weight of its own."""
+    pytest.importorskip("h5py")
+    kernel = np.zeros((1000, 1000), np.float32) if is_bomb else np.random.default_rng(0).random((100, 200), np.float32)
+
+    def content(file):
+        file.attrs["layer_names"] = [b"e0", b"e1", b"e2"]
+        file.create_dataset("array", data=kernel, chunks=kernel.shape, compression="gzip")
+        for name in ("e0", "e1", "e2"):
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [b"kernel"]
+            group["kernel"] = file["array"]
+
+    path = write(tmp_path / "a.h5", content)
+    size = path.stat().st_size
+    text = "/e1/kernel: arrays share their bytes: together they take more than the file."
+    if is_bomb:
+        text = f"/e2/kernel: 12000000 bytes of values up to here, in a file of {size}, are more than"
+        text += " 8388608 and 8 times as many."
+    model = Sequential([Dense(4, name="e0")])
+    tracemalloc.start()
+    try:
+        for by_name in (False, True):
+            with pytest.raises(FormatError) as caught:
+                model.load_weights(path, by_name)
+            assert str(caught.value) == f"{path}: {text}"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
 
