@@ -477,3 +477,98 @@ def test_header_that_goes_on_in_itself_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + struct.pack("<BxHxxxxI4x", 1, 60_000, size) + again + 16 * nothing)
     with pytest.raises(FormatError, match="the structure leads in circles"):
         opened(path).file.header(start)
+
+
+TEXTS = "the names and strings, and the paths made of them, take more than twice the file."
+
+
+def test_paths_that_take_more_than_the_file_are_refused(tmp_path: Path) -> None:
+    """Each path repeats the names above it."""
+
+    def fill(file: Any) -> None:
+        file["t"] = VALUES
+        group = file
+        for _ in range(60):
+            group = group.create_group("a" * 4000)
+            group["t"] = file["t"]
+
+    root = opened(write(tmp_path / "a.h5", fill))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError) as caught:
+            list(root.walk())
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
+    assert re.fullmatch(rf"a\.h5: /a{{999}}\.\.\. \(\d+ characters\): {re.escape(TEXTS)}", str(caught.value))
+
+
+def test_strings_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        file.attrs.create("names", ["x" * 9000] + ["y"] * 99, dtype=h5py.string_dtype())
+
+    path = write(tmp_path / "a.h5", fill)
+    data = bytearray(path.read_bytes())
+    place = data.index(struct.pack("<I", 9000))
+    while data[place + 16 : place + 20] != struct.pack("<I", 1):  # a reference, then the next one
+        place = data.index(struct.pack("<I", 9000), place + 1)
+    data[place : place + 1600] = 100 * data[place : place + 16]
+    with pytest.raises(FormatError) as caught:
+        hdf5.root(Source.of_bytes(bytes(data), "a.h5")).strings("names")
+    assert str(caught.value) == f"a.h5: /: {TEXTS}"
+
+
+def superblock(size: int) -> bytes:
+    """The first bytes of a file of a size, its root's header of version 2 behind them."""
+    return b"\x89HDF\r\n\x1a\n" + bytes([2, 8, 8, 0]) + struct.pack("<4QI", 0, 2**64 - 1, size, 48, 0)
+
+
+def header(*parts: tuple[int, bytes]) -> bytes:
+    """An object header of version 2."""
+    body = b"".join(struct.pack("<BHB", kind, len(data), 0) + data for kind, data in parts)
+    return b"OHDR" + bytes([2, 2]) + struct.pack("<I", len(body)) + body + bytes(24)
+
+
+def test_names_that_share_their_bytes_are_refused() -> None:
+    """They are counted while they are made."""
+    heap = struct.pack("<4sB3xQQQ", b"HEAP", 0, 4096, 2**64 - 1, 192)
+    tree = struct.pack("<4sBBHQQQQQ", b"TREE", 0, 0, 1, 2**64 - 1, 2**64 - 1, 0, 5000, 0)
+    data = superblock(0) + header((17, struct.pack("<QQ", 112, 160)))
+    data = data.ljust(112, b"\0") + tree + heap + b"a" * 4095 + b"\0"
+    node = b"SNOD" + struct.pack("<BBH", 1, 0, 4000)
+    data = data.ljust(5000, b"\0") + node + b"".join(struct.pack("<QQI20x", start, 48, 0) for start in range(4000))
+    data = superblock(len(data)) + data[48:]
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError) as caught:
+            _ = hdf5.root(Source.of_bytes(data, "a.h5")).links
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value) == f"a.h5: /: {TEXTS}"
+
+
+@pytest.mark.parametrize("kind", [99, messages.ATTRIBUTE])
+def test_headers_of_many_messages_take_no_memory(kind: int) -> None:
+    """Many datasets may have one header."""
+    links = 30
+    float32 = bytes([0x11, 0x20, 0x1F, 0]) + struct.pack("<IHHBBBBI", 4, 0, 32, 23, 8, 0, 23, 127)
+    shape = (messages.DATASPACE, bytes([2, 1, 0, 1]) + struct.pack("<Q", 0))
+    own = header(shape, (messages.DATATYPE, float32), (messages.LAYOUT, bytes([3, 0, 0, 0])), *[(kind, b"")] * 10_000)
+    parts = [(messages.LINK, bytes([1, 0, 2]) + b"%02d" % number + struct.pack("<Q", 5000)) for number in range(links)]
+    data = (superblock(0) + header(*parts)).ljust(5000, b"\0") + own
+
+    def read(size: int) -> list[hdf5.Node]:
+        whole = superblock(size) + data[48:].ljust(size - 48, b"\0")
+        return list(hdf5.root(Source.of_bytes(whole, "a.h5")).walk())
+
+    with pytest.raises(FormatError) as caught:
+        read(len(data))
+    assert str(caught.value) == "a.h5: byte 5000: the structure leads in circles."
+    tracemalloc.start()
+    try:
+        found = read(4_000_000)
+        assert [node.path for node in found] == [f"/{number:02d}" for number in range(links)]
+        assert tracemalloc.get_traced_memory()[0] < 9_000_000
+    finally:
+        tracemalloc.stop()

@@ -70,6 +70,17 @@ def h5py():
 # ── files of the real Keras ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_models_of_many_layers_come_back(tmp_path, h5py, suffix):
+    """Each layer is looked up among all others."""
+    model = Sequential([Dense(1, input_shape=(1,))] + [Dense(1) for _ in range(299)])
+    model.save(tmp_path / f"m.{suffix}")
+    with pytest.warns(UserWarning, match="not"):
+        again = load_model(tmp_path / f"m.{suffix}")
+    for one, other in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_from_keras_file_reads_every_version(name):
     layer = Embedding.from_keras_file(SAMPLES / name)

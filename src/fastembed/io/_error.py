@@ -20,3 +20,8 @@ def quoted(value: object) -> str:
 def printable(text: str) -> str:
     r"""A text of a file, its control characters, which a terminal obeys, as Python writes them: ``\x1b``, ``\n``."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def shown(text: str) -> str:
+    """A text that a file's content is a part of, for an error: `printable`, and cut where it is long."""
+    return printable(text) if len(text) <= 1000 else f"{printable(text[:1000])}... ({len(text)} characters)"

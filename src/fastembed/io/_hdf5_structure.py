@@ -17,6 +17,7 @@ from fastembed.io._source import Source
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_NAME = 4096
 _MAX_LINKS = 1 << 16
+_MESSAGE = 64  # what a message costs beside its bytes, in memory and, as if it were bytes to read, in time
 
 Decoded = TypeVar("Decoded")
 Messages = list[tuple[int, bytes]]
@@ -39,7 +40,11 @@ class Structure:
         self.source = source
         # Bytes of structure that may be read. Each is read once or twice; a file that takes more leads in circles.
         self._budget = 8 * source.size + (1 << 16)
+        # Bytes that names, strings and paths may take. A file has the first two once, some are read four times; a path
+        # takes less than the header at its end.
+        self._texts = 2 * source.size + (1 << 20)
         self._num_links = 0
+        self.links: dict[int, dict[str, int]] = {}  # of groups, by their address
         # heaps by their address, as many as the file has bytes
         self._heaps: dict[int, bytes] = {}
         self._collections: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
@@ -122,7 +127,8 @@ class Structure:
                 if message_flags & 2 and kind in (messages.DATATYPE, messages.DATASPACE, messages.LAYOUT):
                     raise Malformed("the object has a shared message, which is not read.")
                 left -= 1
-                if kind:  # 0: no more than room
+                self._budget -= _MESSAGE
+                if kind in messages.READ:
                     found.append((kind, data))
                 if kind == messages.CONTINUATION:
                     begin_next, length_next = struct.unpack_from("<QQ", data)
@@ -166,7 +172,7 @@ class Structure:
                 end = names.find(b"\0", name_place, name_place + _MAX_NAME)
                 if end < 0:
                     raise Malformed(f"a name must end within its heap and {_MAX_NAME} bytes.")
-                self._budget -= end - name_place
+                self.count_text(end - name_place)
                 name = messages.text(names[name_place:end])
                 if cache == 2:
                     raise Malformed(f"{name!r} is a soft link, which is never followed.")
@@ -211,10 +217,14 @@ class Structure:
         if index not in found:
             raise Malformed(f"the global heap at byte {address} has no object {index}.")
         value = block[slice(*found[index])]
-        self._budget -= len(value)
-        if self._budget < 0:
-            raise Malformed("the strings take more than the file.")
+        self.count_text(2 * len(value))  # as bytes and as text
         return value
+
+    def count_text(self, size: int) -> None:
+        """Count the bytes of a name, a string or a path, of which all together may take so many."""
+        self._texts -= size
+        if self._texts < 0:
+            raise Malformed("the names and strings, and the paths made of them, take more than twice the file.")
 
     def count_link(self) -> None:
         """Count a link, of which there may be so many."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastembed.io import _hdf5_chunks as chunks
 from fastembed.io import _hdf5_messages as messages
-from fastembed.io._error import FormatError, printable
+from fastembed.io._error import FormatError, shown
 from fastembed.io._hdf5_messages import UNDEFINED, Attribute, Layout, Malformed, Type
 from fastembed.io._hdf5_structure import SIGNATURE, Decoded, Messages, Structure
 from fastembed.io._source import LIMIT, Source, expands_too_much
@@ -48,7 +49,7 @@ class Node:
         self.file = file
         self.path = path
         self.address = address
-        self._messages = file.header(address) if header is None else header
+        self._messages: Messages | None = file.header(address) if header is None else header
         self._attributes: dict[str, Attribute] | None = None
 
     def error(self, text: str) -> FormatError:
@@ -58,7 +59,11 @@ class Node:
     @property
     def where(self) -> str:
         """The file and this object, as an error's text begins."""
-        return f"{self.file.source.name}: {printable(self.path)}: "
+        return f"{self.file.source.name}: {shown(self.path)}: "
+
+    def count_path(self) -> None:
+        """Count the path among what a file's texts may take: each repeats those of the groups above it."""
+        self._decode(self.file.count_text, sys.getsizeof(self.path))
 
     def __contains__(self, name: str) -> bool:
         return name in self._all_attributes()
@@ -85,7 +90,7 @@ class Node:
     def _all_attributes(self) -> dict[str, Attribute]:
         if self._attributes is None:
             self._attributes = {}
-            for kind, data in self._messages:
+            for kind, data in self.file.header(self.address) if self._messages is None else self._messages:
                 if kind == messages.ATTRIBUTE:
                     found = self._decode(messages.attribute, data)
                     self._attributes[found.name] = found
@@ -125,18 +130,17 @@ class Node:
 class Group(Node):
     """A group: names that lead to groups and datasets."""
 
-    _links: dict[str, int] | None = None
-
     @property
     def links(self) -> dict[str, int]:
         """The names in the group and where they lead to."""
-        if self._links is None:
-            self._links = self._decode(self._all_links)
-        return self._links
+        known = self.file.links
+        if self.address not in known:
+            known[self.address] = self._decode(self._all_links)
+        return known[self.address]
 
     def _all_links(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        for kind, data in self._messages:
+        for kind, data in self._messages or ():
             pairs: list[tuple[str, int]] | Iterator[tuple[str, int]] = []
             if kind == messages.SYMBOL_TABLE:
                 pairs = self.file.symbol_table(*struct.unpack_from("<QQ", data))
@@ -189,6 +193,7 @@ class Group(Node):
             group, name = todo.pop()
             node = group.child(name)
             if isinstance(node, Group):
+                node.count_path()
                 if node.address in seen:
                     raise node.error("the group lies inside itself, or in two groups.")
                 seen.add(node.address)
@@ -205,7 +210,9 @@ class Dataset(Node):
 
     def __init__(self, file: Structure, path: str, address: int, header: Messages | None = None) -> None:
         super().__init__(file, path, address, header)
-        parts = dict(self._messages)
+        self.count_path()
+        parts = dict(self._messages or ())
+        self._messages = None  # a dataset is kept, its header of up to 64 KiB may be many datasets' one
         if messages.DATASPACE not in parts or messages.DATATYPE not in parts:
             raise self.error("a dataset must have a shape and a type.")
         shape = self._decode(messages.dataspace, parts[messages.DATASPACE])
