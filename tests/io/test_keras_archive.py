@@ -7,6 +7,7 @@ import json
 import random
 import re
 import struct
+import sys
 import tracemalloc
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from fastembed.io import FormatError
-from fastembed.io._source import Source
+from fastembed.io._source import Source, checksum, inflate
 from fastembed.io.keras_archive import CONFIG, METADATA, WEIGHTS, Archive
 from fastembed.io.keras_tables import KerasFile, list_tables, read_table
 
@@ -125,6 +126,31 @@ def test_bomb_that_lies_about_its_size_is_refused() -> None:
     with pytest.raises(FormatError) as caught:
         archive_of(bytes(data)).read("a")
     assert str(caught.value) == "m.keras: byte 31: member 'a' does not unpack to 1000 bytes."
+
+
+def test_large_members_are_unpacked_in_pieces() -> None:
+    """Python feels Ctrl-C between two calls of zlib, not within one."""
+    data = np.random.default_rng(0).integers(0, 9, 10 << 20, np.uint8).tobytes()
+    packed_data = zlib.compress(data, 1)
+    calls: list[int] = []
+
+    def trace(frame: Any, event: str, argument: Any) -> None:
+        if event == "c_call" and argument.__name__ in ("decompress", "crc32"):
+            calls.append(1)
+
+    sys.setprofile(trace)
+    try:
+        unpacked = inflate(packed_data, len(data))
+        crc = checksum(data)
+    finally:
+        sys.setprofile(None)
+    assert unpacked == data
+    assert crc == zlib.crc32(data)
+    assert len(calls) >= 6
+    for bad in (packed_data[:-1], packed_data[: len(data) // 4], packed_data[:100] + b"x" + packed_data[101:], b""):
+        assert inflate(bad, len(data)) is None
+    for size in (len(data) - 1, len(data) + 1):
+        assert inflate(packed_data, size) is None
 
 
 def test_damaged_member_is_refused() -> None:
@@ -235,6 +261,17 @@ def test_config_that_is_no_config_is_refused(tmp_path: Path, config: bytes, text
     with KerasFile(path) as file, pytest.raises(FormatError) as caught:
         file.config()
     assert str(caught.value).startswith(f"{path}: config.json: {text}")
+
+
+def test_config_that_is_compressed_is_not_much_larger_than_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(packed(MEMBERS | {CONFIG: b'"' + b"x" * (6 << 20) + b'"'}, zipfile.ZIP_DEFLATED))
+    with KerasFile(path) as file, pytest.raises(FormatError) as caught:
+        file.config()
+    most = (1 << 20) + path.stat().st_size
+    assert str(caught.value) == (
+        f"{path}: config.json: a config has at most {most} bytes in this file. Received: {(6 << 20) + 2}."
+    )
 
 
 def test_config_is_read(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastembed.io._error import FormatError
 
@@ -12,7 +12,7 @@ from fastembed.io._error import FormatError
 # compressed; a bomb's zeros by 1000.
 _FREE_BYTES, _MAX_RATIO = 8 << 20, 8
 LIMIT = f"{_FREE_BYTES} and {_MAX_RATIO} times as many"
-# Bytes read at a time: between two of them Ctrl-C is felt.
+# Bytes that are read or unpacked at a time: between two of them Ctrl-C is felt.
 _PIECE = 1 << 22
 
 
@@ -76,7 +76,27 @@ def inflate(data: bytes, size: int, wbits: int = zlib.MAX_WBITS) -> bytes | None
     """What compressed `data` unpacks to if that is `size` bytes, else None; never more than that is made."""
     unpacker = zlib.decompressobj(wbits)
     try:
-        unpacked = unpacker.decompress(data, size + 1)
+        unpacked = unpacker.decompress(data, size + 1) if size < _PIECE else _in_pieces(unpacker, data, size)
     except zlib.error:
         return None
     return unpacked if len(unpacked) == size and unpacker.eof else None
+
+
+def _in_pieces(unpacker: Any, data: bytes, size: int) -> bytes:
+    left, out = memoryview(data), io.BytesIO()
+    while not unpacker.eof and out.tell() <= size:
+        piece = unpacker.unconsumed_tail or left[:_PIECE]
+        left = left if unpacker.unconsumed_tail else left[_PIECE:]
+        unpacked = unpacker.decompress(piece, min(_PIECE, size + 1 - out.tell()))
+        if not len(piece) and not unpacked:  # it ends too soon
+            break
+        out.write(unpacked)
+    return out.getvalue()
+
+
+def checksum(data: bytes) -> int:
+    """The CRC-32 of bytes."""
+    view, found = memoryview(data), 0
+    for start in range(0, len(view), _PIECE):
+        found = zlib.crc32(view[start : start + _PIECE], found)
+    return found

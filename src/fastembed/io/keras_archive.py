@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from fastembed.io._source import LIMIT, Source, expands_too_much, inflate
+from fastembed.io._source import LIMIT, Source, checksum, expands_too_much, inflate
 
 SIGNATURE = b"PK\x03\x04"
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
@@ -61,7 +61,7 @@ class Archive:
             data = inflate(data or b"", member.size, -zlib.MAX_WBITS)
         if data is None or len(data) != member.size:
             raise self.source.error(place, f"member {name!r} does not unpack to {member.size} bytes.")
-        if zlib.crc32(data) != member.crc:
+        if checksum(data) != member.crc:
             raise self._damaged(name, place)
         return data
 

@@ -25,6 +25,9 @@ from fastembed.io.opening import open_regular
 
 # Values in a JSON text, of which a model has some 20 a layer; each takes some 70 bytes of memory.
 _MAX_VALUES = 150_000
+# Bytes of a JSON text, and as many more as the file has: a compressed one can have more, and takes nine times that when
+# it is read. A layer's config has some 2 KB, and its weights take more than that in the HDF5 file.
+_FREE_TEXT = 1 << 20
 
 
 class StoredLayer(NamedTuple):
@@ -63,6 +66,7 @@ class KerasFile:
         try:
             self.name = os.fsdecode(path)
             source = Source(self._file, self.name)
+            self._max_text = _FREE_TEXT + source.size
             start = source.read(0, min(source.size, 8))
             self.archive: keras_archive.Archive | None = None
             if start[:4] == keras_archive.SIGNATURE:
@@ -105,6 +109,11 @@ class KerasFile:
         return self._json(text, name), name
 
     def _json(self, text: bytes, place: str) -> Any:
+        size = len(text)
+        if size > self._max_text:
+            raise FormatError(
+                f"{self.name}: {place}: a config has at most {self._max_text} bytes in this file. Received: {size}."
+            )
         if text.count(b",") + text.count(b"[") + text.count(b"{") > _MAX_VALUES:
             raise FormatError(f"{self.name}: {place}: a config has at most {_MAX_VALUES} values.")
         try:
