@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import _later_keras, _stored_weights, layers
 from ._stack import Stack
 from .io import FormatError
+from .io._error import shown
 from .io.atomic import Path
 from .io.keras_tables import KerasFile, Table, choose, embeddings
 from .layers.weights import empty_weights
 
 _NOT_COMPILED = "No training configuration found in save file: the model was *not* compiled. Compile it manually."
+# Sequentials inside Sequentials, of which Keras's own examples have two: each level looks at all that are inside it.
+_MAX_NESTING = 16
 # What an `Embedding` takes over from its config in a file; what else there is, is not about its table.
 _PLAIN = ("name", "trainable", "mask_zero", "input_length")
 _OBJECTS = ("embeddings_initializer", "embeddings_regularizer", "activity_regularizer", "embeddings_constraint")
@@ -57,6 +61,22 @@ def _check_sequential(config: Any) -> None:
         )
     if kind != "Sequential" or "config" not in config:
         raise ValueError(f"the config must be that of a Sequential. Received: class {kind!r}.")
+    level, models = 0, [config]
+    while models:
+        level += 1
+        if level > _MAX_NESTING:
+            raise ValueError(f"at most {_MAX_NESTING} models may lie inside each other.")
+        models = [each for model in models for each in _layer_configs(model) if _is_sequential(each)]
+
+
+def _layer_configs(model: Mapping[str, Any]) -> list[Any]:
+    own = model.get("config")
+    found = own.get("layers") if isinstance(own, Mapping) else own
+    return found if isinstance(found, list) else []
+
+
+def _is_sequential(config: Any) -> bool:
+    return isinstance(config, Mapping) and config.get("class_name") == "Sequential"
 
 
 def _compile(file: KerasFile, model: Any, config: Any, objects: Mapping[str, Any]) -> None:
@@ -103,12 +123,13 @@ def _naming(file: KerasFile, place: str) -> Iterator[None]:
     """Within, whatever a file's content makes fail is a FormatError that names the file and the place."""
     try:
         yield
-    except (FormatError, Warning):  # warnings that a user's filter makes errors stay what they are
+    # warnings that a user's filter makes errors stay what they are; memory and disks are no fault of the file
+    except (FormatError, Warning, MemoryError, OSError):
         raise
     except Exception as error:
         text = " ".join(map(str, error.args)) or type(error).__name__
         kind = "" if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: "
-        raise FormatError(f"{file.name}: {place}: {kind}{text}") from error
+        raise FormatError(f"{file.name}: {place}: {shown(kind + text)}") from error
 
 
 def load_weights(model: Stack, path: Path, by_name: bool, skip_mismatch: bool) -> None:
@@ -163,9 +184,9 @@ def _shape(config: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _by_config(tables: Mapping[str, Table], configs: list[Mapping[str, Any]]) -> list[str]:
     """The tables that have the shape of an Embedding in the config, where each such shape is there once."""
-    shapes = [table.dataset.shape for table in tables.values()]
-    wanted = [_shape(config) for config in configs]
-    return [place for place, shape in zip(tables, shapes, strict=True) if shape in wanted and shapes.count(shape) == 1]
+    counts = Counter(table.dataset.shape for table in tables.values())
+    wanted = {_shape(config) for config in configs if all(isinstance(size, int | float) for size in _shape(config))}
+    return [place for place, table in tables.items() if (shape := table.dataset.shape) in wanted and counts[shape] == 1]
 
 
 def _config_of(

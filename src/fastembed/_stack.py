@@ -40,6 +40,10 @@ class Stack(Layer):
             TypeError: if it is no layer, or does not support the mask of the one before it.
             ValueError: if it does not fit the one before it, has the name of another one, or is an empty model.
         """
+        self._add(layer, None)
+
+    def _add(self, layer: Layer, names: set[str] | None) -> None:
+        """As `add`. `names`, if given, are those in the model: all are looked at only for a name among them."""
         if not isinstance(layer, Layer):
             raise TypeError(f"The added layer must be an instance of class Layer. Found: {layer}")
         if isinstance(layer, Stack) and not layer.layers:
@@ -53,7 +57,8 @@ class Stack(Layer):
                 self._begin(InputLayer(batch_input_shape=shape, dtype=layer.dtype, name=f"{layer.name}_input"), [layer])
                 return
         if self._input is not None:
-            _check_names([self._input, *self._layers, layer])
+            if names is None or layer.name in names:
+                _check_names([self._input, *self._layers, layer])
             self._outputs.append(layer._join(*self._last_output()))
         self._layers.append(layer)
         note_change()
@@ -158,10 +163,17 @@ class Stack(Layer):
         return self._run(inputs, mask, True)[1]
 
     def _mask_for(self, input_shape: Shape, mask: Any) -> Any:
+        return self._through(input_shape, mask)[1]
+
+    def _through(self, input_shape: Shape, mask: Any) -> Output:
+        """The output of this shape and mask; each layer is asked once, however deep models lie inside each other."""
         for layer in self._layers:
-            mask = layer._mask_for(input_shape, mask)
-            input_shape = layer.compute_output_shape(input_shape)
-        return mask
+            if isinstance(layer, Stack):
+                input_shape, mask = layer._through(input_shape, mask)
+            else:
+                mask = layer._mask_for(input_shape, mask)
+                input_shape = layer.compute_output_shape(input_shape)
+        return input_shape, mask
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────
 

@@ -173,8 +173,11 @@ class Sequential(GeneratorTrainer):
         if isinstance(config, list):
             config = {"layers": config}
         model = cls(name=config.get("name"))
+        names: set[str] = set()
         for layer_config in config["layers"]:
-            model.add(_make(layer_config, custom_objects))
+            layer = _make(layer_config, custom_objects)
+            model._add(layer, names)
+            names |= {layer.name, *model.input_names}
         if config.get("build_input_shape") is not None:
             model.build(tuple(config["build_input_shape"]))
         model.trainable = config.get("trainable", True)

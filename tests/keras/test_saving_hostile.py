@@ -11,13 +11,17 @@ import sys
 import tracemalloc
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from fastembed import _loading, _stack
 from fastembed.io import FormatError
-from fastembed.layers import Dense, Embedding
+from fastembed.io.hdf5 import Dataset
+from fastembed.layers import Activation, Dense, Embedding
 from fastembed.models import Sequential, load_model
 
 from ..io.hdf5_files import HARMFUL, SHARED, ZEROS, weights, write
@@ -214,6 +218,87 @@ def test_layers_that_share_an_array_in_chunks_are_refused(tmp_path, is_bomb):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def nested(levels):
+    def change(model):
+        for _ in range(levels - 1):
+            model["config"]["layers"] = [{"class_name": "Sequential", "config": {"layers": model["config"]["layers"]}}]
+
+    return change
+
+
+def test_models_inside_each_other_are_counted(tmp_path):
+    path = with_config(tmp_path / "m.keras", nested(17))
+    with pytest.raises(FormatError) as caught:
+        load_model(path)
+    assert str(caught.value) == f"{path}: config.json: at most 16 models may lie inside each other."
+    with pytest.raises(FormatError, match=r"weights: .*expected 1 variables, but received 0"):
+        load_model(with_config(path, nested(16)))  # whose weights lie elsewhere
+
+
+def test_layers_of_a_model_inside_others_are_asked_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Activation, "compute_output_shape", lambda self, shape: asked.append(1) or shape)
+    model = Sequential([Activation("linear", input_shape=(1,))])
+    for _ in range(15):
+        model = Sequential([model])
+    assert len(asked) < 60
+
+
+def test_names_of_many_layers_are_looked_at_once(monkeypatch):
+    looked = []
+
+    def count(names):
+        looked.append(list(names))
+        return Counter(looked[-1])
+
+    monkeypatch.setattr(_stack, "Counter", count)
+    activations = [{"class_name": "Activation", "config": {"activation": "linear", "name": f"a{i}"}} for i in range(50)]
+    activations[0]["config"]["batch_input_shape"] = [None, 1]
+    assert len(Sequential.from_config(activations).layers) == 50
+    assert looked == [["a0_input", "a0"]]
+    for name in ("a7", "a0_input"):
+        activations[9]["config"]["name"] = name
+        with pytest.raises(ValueError, match=f'The name "{name}" is used 2 times in the model'):
+            Sequential.from_config(activations)
+
+
+def test_texts_of_a_file_are_cut_and_printable(tmp_path):
+    path = with_config(tmp_path / "m.keras", layer("\x1b[2J" + "x" * 5000))
+    with pytest.raises(FormatError) as caught:
+        load_model(path)
+    assert str(caught.value) == rf"{path}: config.json: Unknown layer: \x1b[2J{'x' * 981}... (5019 characters)"
+
+
+@pytest.mark.parametrize("error", [MemoryError("an output of 9 bytes"), OSError(5, "Input/output error")])
+def test_memory_and_disks_are_no_fault_of_the_file(monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(Dataset, "read", fail)
+    monkeypatch.setattr(Embedding, "build", fail)
+    for read in (load_model, Embedding.from_keras_file):
+        for path in (H5, KERAS):
+            with pytest.raises(type(error)) as caught:
+                read(path)
+            assert caught.value is error
+
+
+def test_tables_are_counted_by_shape_once():
+    class Shape(tuple):
+        compared = 0
+
+        def __eq__(self, other):
+            Shape.compared += 1
+            return tuple.__eq__(self, other)
+
+        __hash__ = tuple.__hash__
+
+    tables = {str(i): SimpleNamespace(dataset=SimpleNamespace(shape=Shape((i // 2, 1)))) for i in range(201)}
+    configs = [{"input_dim": size, "output_dim": 1} for size in range(50, 150)] + [{"input_dim": [1]}, {}]
+    assert _loading._by_config(tables, configs) == ["200"]
+    assert Shape.compared < 1000
 
 
 _AUDITED = """
