@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,14 @@ JOB: dict[str, Any] = {
 
 DIFFERS = "the result differs from NumPy's"
 OPERATIONS = ["gather", "out hot", "gather+mask", "mask", "bag"]
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """A worker sets the threads of its process, which is that of the tests here."""
+    before = ops.get_num_threads()
+    yield
+    ops.set_num_threads(before)
 
 
 def tell(line: str) -> None:
