@@ -90,17 +90,19 @@ def _arrays(result: Any) -> list[Any]:
 
 
 def in_turns(old: Path, name: str, pairs: int) -> dict[str, list[tuple[float, float]]]:
-    """For each call the times of the old version and of this one, a pair for each two processes."""
+    """For each call the times of the version in the folder `old` and of this one, a pair for each two processes."""
+    versions = {"old": old, "new": Path(ops.__file__).parents[2]}
     found: dict[str, list[tuple[float, float]]] = {}
     for pair in range(pairs):
         results = {}
-        for place in (old, ROOT) if pair % 2 else (ROOT, old):
-            environment = os.environ | {"PYTHONPATH": f"{place / 'src'}{os.pathsep}{ROOT}"}
+        for version in ("old", "new") if pair % 2 else ("new", "old"):
+            environment = os.environ | {"PYTHONPATH": f"{versions[version]}{os.pathsep}{ROOT}"}
             command = [sys.executable, "-m", "benchmarks.against", "--one", name]
-            done = subprocess.run(command, env=environment, cwd=old.parent, stdout=subprocess.PIPE, check=True)
-            results[place] = json.loads(done.stdout)
-        for call, (seconds, digest) in results[ROOT].items():
-            before, other = results[old][call]
+            with tempfile.TemporaryDirectory() as empty:  # where it begins to look for modules
+                done = subprocess.run(command, env=environment, cwd=empty, stdout=subprocess.PIPE, check=True)
+            results[version] = json.loads(done.stdout)
+        for call, (seconds, digest) in results["new"].items():
+            before, other = results["old"][call]
             if digest != other:
                 raise AssertionError(f"{name}: {call}: the results differ")
             found.setdefault(call, []).append((before, seconds))
@@ -127,7 +129,7 @@ def main() -> int:
         subprocess.run(build, cwd=old, check=True, stdout=subprocess.DEVNULL)
         print("| | | old | new | new / old | quartiles |\n|---|---|--:|--:|--:|---|")
         for name in arguments.only:
-            for call, pairs in in_turns(old, name, arguments.pairs).items():
+            for call, pairs in in_turns(old / "src", name, arguments.pairs).items():
                 before, now = (statistics.median(times) for times in zip(*pairs, strict=True))
                 low, ratio, high = np.quantile([new / old for old, new in pairs], (0.25, 0.5, 0.75))
                 print(

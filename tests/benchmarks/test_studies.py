@@ -25,14 +25,14 @@ def test_cost_of_a_fused_mask_is_measured_and_shown(tmp_path: Path, capsys: pyte
 
 
 def test_version_is_compared_with_another_in_turns() -> None:
-    found = against.in_turns(against.ROOT, "W1", 2)  # against itself
+    found = against.in_turns(Path(ops.__file__).parents[2], "W1", 2)  # against itself
     calls = ["gather", "gather_with_mask", "mask", "embedding_bag", "layer(ids)", "predict"]
     assert list(found) == calls
     assert all(len(pairs) == 2 and min(map(min, pairs)) > 0 for pairs in found.values())
 
 
 def test_other_results_are_no_comparison(tmp_path: Path) -> None:
-    package = tmp_path / "old" / "src" / "fastembed"
+    package = tmp_path / "old" / "fastembed"
     package.mkdir(parents=True)
     source = Path(ops.__file__).parents[1]
     (package / "__init__.py").write_text(
