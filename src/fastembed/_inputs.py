@@ -29,7 +29,8 @@ def one_array(data: Any, name: str | None, what: str = "input") -> NDArray[Any]:
     if data.ndim == 1:  # n samples of one value
         data = np.asanyarray(data)[:, None]  # a masked array stays one, which an Embedding refuses
     array = data if isinstance(data, np.ndarray) else np.asarray(data)
-    _check.watch(array)
+    if array.base is not None:
+        _check.watch(array)
     return array
 
 

@@ -229,7 +229,7 @@ class Layer(WeightOwner):
                 try:
                     self.build(input_shape)
                 finally:
-                    self.__dict__.pop("_is_being_built", None)
+                    self._is_being_built = False  # through __dict__ every later look at an attribute takes longer
                 self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
