@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import initializers
-from ._native.kernels import check_whole
 from .io.mapping import row_blocks
 from .ops import _check, gather
 from .ops._tables import new_table
@@ -72,7 +71,6 @@ def copy_rows(out: NDArray[np.float32], table: NDArray[Any]) -> None:
     _check.watch(table)
     for start, block in row_blocks(table, _ROWS, 0, len(table)):
         out[start : start + len(block)] = block
-    check_whole(table)
 
 
 def _indexed_rows(

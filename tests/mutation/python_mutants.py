@@ -363,8 +363,8 @@ PYTHON = [
         "layers/weights.py",
         VERSIONS,
         (
-            "        with writing(own):\n            for weight in own:\n                weight.settle()",
-            "        if own:\n            for weight in own:\n                weight.settle()",
+            "    with writing(weights):\n        for weight in weights:\n            weight.settle()",
+            "    if True:\n        for weight in weights:\n            weight.settle()",
         ),
         (
             "        with reading(own):\n            for weight in own:",

@@ -49,9 +49,10 @@ def write_directory(
         FileExistsError: the path is a file, or a directory with other files in it; nothing is touched.
         FormatError: its manifest is damaged; remove it first. OSError: what the system says.
     """
-    if not check_path(path):
+    name = check_path(path)
+    if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    folder = os.path.realpath(check_path(path))
+    folder = os.path.realpath(name)
     if len(keys) != len(table):
         raise ValueError(f"there must be a key for each of the {len(table)} rows. Received: {len(keys)} keys.")
     if not os.path.lexists(folder):

@@ -284,9 +284,7 @@ class WeightOwner:
         check_weights(self.name, weights, [weight.shape for weight in own])
         arrays = [numbers_of(given) for given in weights]
         values = [weight.value for weight in own]
-        with writing(own):
-            for weight in own:
-                weight.settle()
+        with renewing(own):
             for position, array in enumerate(arrays):
                 if any(np.may_share_memory(array, value) for value in values):
                     arrays[position] = array.copy()  # before it is written over
@@ -337,6 +335,15 @@ def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[
     for array, shape in zip(given, shapes, strict=True):
         if array.shape != shape:
             raise ValueError(f"Layer weight shape {shape} not compatible with provided weight shape {array.shape}")
+
+
+@contextlib.contextmanager
+def renewing(weights: Sequence[Weight]) -> Iterator[None]:
+    """`writing` weights that get other numbers: what they owed is paid first, as some arrays are the weights' own."""
+    with writing(weights):
+        for weight in weights:
+            weight.settle()
+        yield
 
 
 def numbers_of(given: Any) -> NDArray[Any]:
