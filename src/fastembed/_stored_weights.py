@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from . import _later_keras
-from ._native.kernels import copy_all
 from ._stack import Stack
 from ._table_state import TableState
 from .io._source import LIMIT, expands_too_much
 from .io.hdf5 import Dataset
 from .io.keras_tables import KerasFile, StoredLayer
 from .layers import Layer, Weight
-from .layers.weights import renewing
+from .layers.weights import renew
 
 Pair = tuple[Weight, Dataset]
 _NOT_RESTORED = (
@@ -162,9 +161,7 @@ def fill(pairs: Sequence[Pair]) -> None:
 def replace(pairs: Sequence[Pair]) -> None:
     """Read a file's arrays, all of them, then copy them into weights."""
     arrays = [dataset.read(dtype=weight.value.dtype) for weight, dataset in pairs]
-    weights = [weight for weight, _ in pairs]
-    with renewing(weights):
-        copy_all([weight.value for weight in weights], arrays)
+    renew([weight for weight, _ in pairs], arrays)
 
 
 # ── optimizers ───────────────────────────────────────────────────────────────────────────────────

@@ -363,8 +363,8 @@ PYTHON = [
         "layers/weights.py",
         VERSIONS,
         (
-            "    with writing(weights):\n        for weight in weights:\n            weight.settle()",
-            "    if True:\n        for weight in weights:\n            weight.settle()",
+            "    with writing(weights):  # a context without a generator: ",
+            "    if True:  # a context without a generator: ",
         ),
         (
             "        with reading(own):\n            for weight in own:",

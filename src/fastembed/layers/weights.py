@@ -283,12 +283,7 @@ class WeightOwner:
         own = self._weights_in_order()
         check_weights(self.name, weights, [weight.shape for weight in own])
         arrays = [numbers_of(given) for given in weights]
-        values = [weight.value for weight in own]
-        with renewing(own):
-            for position, array in enumerate(arrays):
-                if any(np.may_share_memory(array, value) for value in values):
-                    arrays[position] = array.copy()  # before it is written over
-            copy_all(values, arrays)
+        renew(own, arrays)
         self._initial_weights = None
 
     def _weights_in_order(self) -> list[Weight]:
@@ -337,13 +332,16 @@ def check_weights(layer_name: str, given: Sequence[Any], shapes: Sequence[tuple[
             raise ValueError(f"Layer weight shape {shape} not compatible with provided weight shape {array.shape}")
 
 
-@contextlib.contextmanager
-def renewing(weights: Sequence[Weight]) -> Iterator[None]:
-    """`writing` weights that get other numbers: what they owed is paid first, as some arrays are the weights' own."""
-    with writing(weights):
+def renew(weights: Sequence[Weight], arrays: list[NDArray[Any]]) -> None:
+    """Copy arrays of the weights' shapes into them: one new version of all. Some may be the weights' own."""
+    values = [weight.value for weight in weights]
+    with writing(weights):  # a context without a generator: nothing that takes memory may come after the copies
         for weight in weights:
             weight.settle()
-        yield
+        for position, array in enumerate(arrays):
+            if any(np.may_share_memory(array, value) for value in values):
+                arrays[position] = array.copy()  # before it is written over
+        copy_all(values, arrays)
 
 
 def numbers_of(given: Any) -> NDArray[Any]:
