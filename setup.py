@@ -19,9 +19,9 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # The release build is the empty name. -fno-wrapv and -UNDEBUG undo CPython's own flags, which hide overflows.
-SANITIZE = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-UNDEBUG"]
+SANITIZE = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-wrapv", "-UNDEBUG"]
 BUILDS = {
-    "": ["-O3"],
+    "": ["-O3", "-g0"],
     "debug": ["-O0", "-g", "-UNDEBUG"],
     "quick": ["-O0", "-g0", "-UNDEBUG"],
     "sanitize": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", *SANITIZE],
