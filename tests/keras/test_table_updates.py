@@ -90,6 +90,21 @@ def test_sparse_steps_are_as_exact_as_dense_ones(name: str, kwargs: dict[str, An
     assert np.sqrt(np.mean(own**2)) <= 1.15 * np.sqrt(np.mean(dense**2))
 
 
+def test_long_debts_of_a_small_table_are_paid_to_the_end() -> None:
+    """A run too short for the pool, in which nobody could ask whether to stop, whatever it pays."""
+    table = start(12, 100)
+    weight = Weight("w", table.copy())
+    kwargs = {"beta_1": 0.99}
+    optimizer, exact = make("adam", kwargs), Dense("adam", table, **kwargs)
+    for t in range(600):
+        ids = np.arange(12) if t == 0 else np.array([0])
+        slices = ops.embedding_grad(ids, np.ones((len(ids), 100), np.float32), 12)
+        optimizer.apply_gradients([(slices, weight)])
+        exact.step(slices.to_dense())
+    weight.settle()
+    np.testing.assert_allclose(weight.value, exact.table, rtol=2e-5, atol=1e-6)
+
+
 @ALL_RULES
 @pytest.mark.parametrize("every_row", [False, True])
 def test_a_settled_weight_is_exact_at_every_step(name: str, kwargs: dict[str, Any], every_row: bool) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastembed._native import kernels
 
 SANITIZED = "san.so" in os.environ.get("LD_PRELOAD", "")
+SLOW = SANITIZED or "FASTEMBED_SLOW" in os.environ  # tests.coverage sets it: its build is without optimisation
 SCALE = int(os.environ.get("FASTEMBED_TEST_SCALE", "1"))
 
 # around every width at which the copying of a row changes: whole vectors of 4, 8 and 16 columns, and what is left over

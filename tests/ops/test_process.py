@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .helpers import SANITIZED, SCALE, assert_clean, run_python
+from .helpers import SCALE, SLOW, assert_clean, run_python
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 
@@ -202,7 +202,7 @@ print(len(late), min(late) < float(sys.argv[1]))
     ids=["narrow", "mask", "wide"],
 )
 def test_interrupt_is_honoured_during_one_long_call(long_call: str) -> None:
-    limit = str(30 if SANITIZED else 0.2)  # AddressSanitizer takes long to give large memory back
+    limit = str(30 if SLOW else 0.2)  # AddressSanitizer takes long to give large memory back
     assert_clean(run_python(PRELUDE + long_call + INTERRUPT, limit), "6 True\n")
 
 

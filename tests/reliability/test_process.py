@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.ops.helpers import SANITIZED, assert_clean, run_python
+from tests.ops.helpers import SLOW, assert_clean, run_python
 
 from .cases import SAVES
 from .helpers import scaled
@@ -110,7 +110,7 @@ print(len(late), min(late) < float(sys.argv[2]) or late)
 def test_interrupt_is_felt_in_every_long_call(name: str) -> None:
     turns = str(scaled(2))
     code = INTERRUPT.replace("CALL", LONG[name])
-    done = run_python(code, turns, str(30 if SANITIZED else 0.25), name, timeout=280)
+    done = run_python(code, turns, str(30 if SLOW else 0.25), name, timeout=280)
     assert_clean(done, f"{turns} True\n")
 
 
