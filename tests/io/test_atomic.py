@@ -35,6 +35,21 @@ def test_replacing_names_temporary_file_beside_destination(tmp_path: Path) -> No
         assert re.fullmatch(r"new\.bin\.tmp-[0-9a-f]{16}", name)
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "日"])
+def test_replacing_takes_names_as_long_as_the_system_does(tmp_path: Path, letter: str) -> None:
+    name = letter * (255 // len(letter.encode()))
+    for _ in range(2):
+        with replacing(tmp_path / name) as (file,):
+            file.write(b"new")
+            (temporary,) = set(os.listdir(tmp_path)) - {name}
+            assert re.fullmatch(letter + r"+\.tmp-[0-9a-f]{16}", temporary)
+    assert os.listdir(tmp_path) == [name]
+    with pytest.raises(OSError, match="too long") as error, replacing(tmp_path / (name + letter)):
+        pass
+    assert error.value.filename == str(tmp_path / (name + letter))
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_replacing_keeps_old_file_until_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "old.bin"
     path.write_bytes(b"old")

@@ -204,6 +204,15 @@ def test_write_directory_puts_a_new_one_in_place_by_one_rename(tmp_path: Path, m
     assert before[0].startswith("v.tmp-")
 
 
+def test_write_directory_takes_names_as_long_as_the_system_does(tmp_path: Path) -> None:
+    name = "é" * 127 + "v"
+    write_directory(tmp_path / name, table_of(1), PackedKeys.from_strings(["a"]))
+    assert open_directory(tmp_path / name).keys == ["a"]
+    with pytest.raises(OSError, match="too long"):
+        write_directory(tmp_path / (name + "v"), table_of(1), PackedKeys.from_strings(["a"]))
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_write_directory_into_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "v").mkdir()
     write_directory(tmp_path / "v", table_of(1), PackedKeys.from_strings(["a"]))

@@ -40,7 +40,7 @@ PYTHON = [
         ("                rest = rest[os.write(self._fd, rest) :]", "                os.write(self._fd, rest); break"),
         ("            if before is not None and not stat.S_ISREG(before.st_mode):", "            if False:"),
         (
-            '        self.temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"',
+            "        self.temporary = temporary_name(self._target)",
             "        self.temporary = self._target",
         ),
         (

@@ -40,6 +40,7 @@ def test_load_vectors_gives_keyed_vectors(path: Path, capsys: pytest.CaptureFixt
     assert "off" not in vectors
     np.testing.assert_array_equal(vectors.vectors, [[1, 2], [3, 4]])
     assert fastembed.load_vectors(str(path), dtype=np.float32, limit=np.int64(1)).index_to_key == ["the"]  # type: ignore[arg-type]
+    assert fastembed.load_vectors(path, limit=2**64).index_to_key == ["the", "of"]
     assert capsys.readouterr() == ("", "")
 
 

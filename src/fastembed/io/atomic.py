@@ -13,6 +13,7 @@ from typing import TypeAlias
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_MAX_NAME = 255  # bytes, on every file system in use
 # What a file system answers that cannot sync a folder, or a folder that may be written but not read.
 _NO_FOLDER_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
 
@@ -30,7 +31,7 @@ class AtomicFile:
         # A rename would replace a symbolic link itself: write beside the file that it points to.
         self._target = os.path.realpath(self.path)
         self._like = like
-        self.temporary = f"{self._target}.tmp-{secrets.token_hex(8)}"
+        self.temporary = temporary_name(self._target)
         self._fd = -1
         self._left_to_rename = False
 
@@ -134,6 +135,15 @@ def check_path(path: Path) -> str:
     if "\0" in name:
         raise ValueError(f"a path must not contain a NUL character. Received: {name!r}")
     return name
+
+
+def temporary_name(target: str) -> str:
+    """A name beside the target that nobody has: its own, cut where the whole would be longer than a name may be."""
+    folder, name = os.path.split(target)
+    ending = f".tmp-{secrets.token_hex(8)}"
+    while len(os.fsencode(name)) + len(ending) > _MAX_NAME:
+        name = name[:-1]
+    return os.path.join(folder, name + ending)
 
 
 def sync_folder(folder: str) -> None:

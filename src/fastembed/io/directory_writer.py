@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastembed.io.atomic import AtomicFile, Path, check_path, replacing, sync_folder
+from fastembed.io.atomic import AtomicFile, Path, check_path, replacing, sync_folder, temporary_name
 from fastembed.io.directory import inspect_directory, is_vectors_directory
 from fastembed.io.keys import PackedKeys
 from fastembed.io.manifest import MANIFEST, PARTS, Manifest, Part, is_left_behind, is_part_name, part_name
@@ -56,7 +56,7 @@ def write_directory(
     if len(keys) != len(table):
         raise ValueError(f"there must be a key for each of the {len(table)} rows. Received: {len(keys)} keys.")
     if not os.path.lexists(folder):
-        temporary = f"{folder}.tmp-{secrets.token_hex(8)}"
+        temporary = temporary_name(folder)
         try:
             os.mkdir(temporary)
             _write_files(temporary, table, keys, "", None, advance)

@@ -74,13 +74,14 @@ def read_vectors(
         ValueError: `name` is missing, or chooses nothing.
     """
     wanted = None if vocab is None else [word.encode("utf-8", "surrogatepass") for word in vocab]
+    most = _UNLIMITED if limit is None else min(limit, _UNLIMITED)
     threads = kernels.current_threads()
     with Stream(path, name) as stream, Blocks(stream, parsers.padding(), ahead=threads > 1) as blocks:
         blocks.next()
         head = read_head(stream, blocks, format)
-        rows = parsers.RowReader(head.dim, _UNLIMITED if limit is None else limit, errors, wanted)
+        rows = parsers.RowReader(head.dim, most, errors, wanted)
         if wanted is None:
-            rows.expect(head.expected if limit is None else min(head.expected, limit))
+            rows.expect(min(head.expected, most))
         used = blocks.start + head.size
         while True:
             used = rows.feed(blocks.buffer, used, blocks.stop, blocks.last, head.left(rows.rows), threads)

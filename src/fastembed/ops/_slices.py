@@ -30,7 +30,7 @@ class IndexedSlices(NamedTuple):
             from ._check import bad_id_at
 
             place = np.unravel_index(int(outside.argmax()), indices.shape)
-            raise bad_id_at([int(i) for i in place], int(indices[place]), self.dense_shape[0], "embedding_grad")
+            raise bad_id_at([int(i) for i in place], int(indices[place]), self.dense_shape[0], "")
         dense = np.zeros(self.dense_shape, np.float32)
         np.add.at(dense, self.indices, self.values)
         return dense
