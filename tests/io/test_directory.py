@@ -204,12 +204,16 @@ def test_write_directory_puts_a_new_one_in_place_by_one_rename(tmp_path: Path, m
     assert before[0].startswith("v.tmp-")
 
 
-def test_write_directory_takes_names_as_long_as_the_system_does(tmp_path: Path) -> None:
+def test_write_directory_takes_names_as_long_as_the_system_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "é" * 127 + "v"
     write_directory(tmp_path / name, table_of(1), PackedKeys.from_strings(["a"]))
     assert open_directory(tmp_path / name).keys == ["a"]
-    with pytest.raises(OSError, match="too long"):
+    monkeypatch.setattr(os, "mkdir", lambda *_: pytest.fail("something is written"))
+    with pytest.raises(OSError, match="too long") as error:
         write_directory(tmp_path / (name + "v"), table_of(1), PackedKeys.from_strings(["a"]))
+    assert error.value.filename == str(tmp_path / (name + "v"))
     assert os.listdir(tmp_path) == [name]
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_MAX_NAME = 255  # bytes, on every file system in use
+_MAX_NAME = 255  # bytes that a name may have on most file systems
 # What a file system answers that cannot sync a folder, or a folder that may be written but not read.
 _NO_FOLDER_SYNC = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
 

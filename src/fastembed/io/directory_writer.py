@@ -55,7 +55,7 @@ def write_directory(
     folder = os.path.realpath(name)
     if len(keys) != len(table):
         raise ValueError(f"there must be a key for each of the {len(table)} rows. Received: {len(keys)} keys.")
-    if not os.path.lexists(folder):
+    if not _is_there(folder):
         temporary = temporary_name(folder)
         try:
             os.mkdir(temporary)
@@ -79,6 +79,15 @@ def write_directory(
         manifest = _write_files(folder, table, keys, secrets.token_hex(8), old, advance)
         _remove_others(folder, manifest)
         _give_plain_names(folder, manifest)
+
+
+def _is_there(path: str) -> bool:
+    """`os.path.lexists`, with the system's error where it will not take the name: before anything is written."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _write_files(
